@@ -1,0 +1,109 @@
+//! What can be asked of any descriptor.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use crate::error::check;
+
+operation_error! {
+    /// A descriptor's blocking mode could not be read or changed.
+    BlockingModeError: "fcntl(F_SETFL)" {
+        /// The descriptor.
+        fd: RawFd,
+    }
+}
+
+operation_error! {
+    /// A descriptor could not be identified.
+    IdentifyError: "fstat" {
+        /// The descriptor.
+        fd: RawFd,
+    }
+}
+
+/// `fcntl(fd, F_SETFL, flags)`—Switches between blocking and non-blocking calls.
+///
+/// The mode belongs to the open file, not to the descriptor: every duplicate and every process that
+/// shares it is switched as well. Makes no second call when the mode is already as wanted.
+///
+/// # Errors
+///
+/// Those of fcntl(2).
+#[doc(alias = "O_NONBLOCK")]
+pub fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> Result<(), BlockingModeError> {
+    let fd = fd.as_fd().as_raw_fd();
+    let error = |source| BlockingModeError { fd, source };
+    // SAFETY: F_GETFL takes no argument and touches no memory; `fd` is borrowed, hence open.
+    let before = check(unsafe { libc::fcntl(fd, libc::F_GETFL) }).map_err(error)?;
+    let after =
+        if nonblocking { before | libc::O_NONBLOCK } else { before & !libc::O_NONBLOCK };
+    if after != before {
+        // SAFETY: F_SETFL takes an integer and touches no memory; `fd` is borrowed, hence open.
+        check(unsafe { libc::fcntl(fd, libc::F_SETFL, after) }).map_err(error)?;
+    }
+    Ok(())
+}
+
+/// `fcntl(fd, F_GETFL)`—Whether calls on the open file return `EAGAIN` instead of blocking.
+///
+/// # Errors
+///
+/// Those of fcntl(2).
+pub fn is_nonblocking(fd: impl AsFd) -> Result<bool, BlockingModeError> {
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: F_GETFL takes no argument and touches no memory; `fd` is borrowed, hence open.
+    check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+        .map(|flags| flags & libc::O_NONBLOCK != 0)
+        .map_err(|source| BlockingModeError { fd, source })
+}
+
+/// Which file a descriptor refers to, as far as fstat(2) tells.
+///
+/// Sockets, pipes and files each have an inode of their own, so two unequal identities are two
+/// files. The anonymous files of Linux (eventfd, timerfd, epoll, …) all share one inode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    device: u64,
+    inode: u64,
+    kind: u32,
+}
+
+impl Identity {
+    /// `fstat(fd, &stat)`—Identifies the file behind a descriptor number.
+    ///
+    /// It takes a number rather than a borrowed descriptor because its use is to find out whether
+    /// the number still means what it meant: a closed one is an error (`EBADF`), not a fault.
+    ///
+    /// # Errors
+    ///
+    /// Those of fstat(2).
+    #[doc(alias = "fstat")]
+    pub fn of(fd: RawFd) -> Result<Identity, IdentifyError> {
+        let mut stat = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: `stat` is valid for the write of one `struct stat`, all that fstat(2) does.
+        check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })
+            .map_err(|source| IdentifyError { fd, source })?;
+        // SAFETY: fstat(2) succeeded, so the kernel has filled the whole struct.
+        let stat = unsafe { stat.assume_init() };
+        // The widths and signs of these three fields differ from system to system.
+        #[allow(clippy::unnecessary_cast)]
+        Ok(Identity {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+            kind: (stat.st_mode & libc::S_IFMT) as u32,
+        })
+    }
+
+    /// A regular file or a directory: always ready, and refused by epoll with `EPERM`.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn is_regular_file_or_directory(&self) -> bool {
+        self.kind == libc::S_IFREG as u32 || self.kind == libc::S_IFDIR as u32
+    }
+}
+
+/// Duplicates nothing and closes nothing: reads bytes as read(2) does, into a plain slice.
+pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and length are those of a slice borrowed mutably for the whole call.
+    crate::error::check_size(unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) })
+}

@@ -1,0 +1,153 @@
+//! Waiting: epoll_wait(2) for whole milliseconds, epoll_pwait2(2) for the rest.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use libc::c_int;
+
+use super::{Epoll, Event, WaitError};
+use crate::signal::{SignalSet, mask_pointer};
+use crate::sys;
+
+/// The longest wait that epoll_wait(2) can be asked for: 24.8 days.
+const LONGEST_MS: u128 = c_int::MAX as u128;
+
+/// Cleared when the kernel, or the sandbox around it, refuses epoll_pwait2(2).
+static HAS_PWAIT2: AtomicBool = AtomicBool::new(true);
+
+impl Epoll {
+    /// `epoll_wait(self, events, capacity, timeout)`, or `epoll_pwait2` for a timeout that is not
+    /// whole milliseconds—Waits for events.
+    ///
+    /// Appends to `events`, into the room left up to its capacity, and answers with how many were
+    /// added: 0 when the timeout passed first. `None` waits without end, `Some(Duration::ZERO)` not
+    /// at all. The wait is never shorter than asked for, except that one longer than 24.8 days on a
+    /// kernel without epoll_pwait2 (before 5.11) ends after 24.8 days.
+    ///
+    /// Each descriptor takes one entry, whatever it is ready for. If more are ready than there is
+    /// room, the rest come first in the next wait.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` when a signal handler ran, `EINVAL` when there is no room for an event.
+    #[doc(alias = "epoll_pwait2")]
+    pub fn wait<T>(
+        &self,
+        events: &mut Vec<Event<T>>,
+        timeout: Option<Duration>,
+    ) -> Result<usize, WaitError> {
+        self.wait_with_mask(events, timeout, None)
+    }
+
+    /// `epoll_pwait(self, events, capacity, timeout, mask)`, or `epoll_pwait2`—Waits with another
+    /// signal mask in force, set and restored atomically.
+    ///
+    /// With a signal blocked otherwise and let through here, its handler can only run during the
+    /// wait, which then answers `EINTR`: no signal is missed between a check and the wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Epoll::wait).
+    #[doc(alias = "epoll_pwait")]
+    pub fn wait_with_mask<T>(
+        &self,
+        events: &mut Vec<Event<T>>,
+        timeout: Option<Duration>,
+        mask: Option<&SignalSet>,
+    ) -> Result<usize, WaitError> {
+        let Some(timeout) = timeout else { return self.wait_ms(events, -1, mask) };
+        let nanos = timeout.as_nanos();
+        let fits_ms = nanos % 1_000_000 == 0 && nanos / 1_000_000 <= LONGEST_MS;
+        if !fits_ms && HAS_PWAIT2.load(Ordering::Relaxed) {
+            match self.wait_ns(events, timeout, mask) {
+                // ENOSYS before Linux 5.11; EPERM from sandboxes older than the call.
+                Err(error) if matches!(error.source.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                    HAS_PWAIT2.store(false, Ordering::Relaxed);
+                }
+                result => return result,
+            }
+        }
+        let timeout_ms = nanos.div_ceil(1_000_000).min(LONGEST_MS) as c_int;
+        self.wait_ms(events, timeout_ms, mask)
+    }
+
+    /// `epoll_pwait(self, events, capacity, timeout_ms, mask)`—Waits for whole milliseconds; a
+    /// negative number waits without end. With no mask it is `epoll_wait`.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Epoll::wait).
+    #[doc(alias = "epoll_wait")]
+    pub fn wait_ms<T>(
+        &self,
+        events: &mut Vec<Event<T>>,
+        timeout_ms: c_int,
+        mask: Option<&SignalSet>,
+    ) -> Result<usize, WaitError> {
+        let epoll = self.fd.as_raw_fd();
+        append(events, |buffer, capacity| match mask {
+            // SAFETY: `append` hands over a buffer valid for writes of `capacity` structs.
+            None => unsafe { sys::epoll_wait(epoll, buffer, capacity, timeout_ms) },
+            // SAFETY: as above, and the mask is borrowed for the whole call.
+            Some(mask) => unsafe {
+                sys::epoll_pwait(epoll, buffer, capacity, timeout_ms, mask.as_raw())
+            },
+        })
+    }
+
+    /// `epoll_pwait2(self, events, capacity, timeout, mask)`—Waits to the nanosecond, without the
+    /// fallback of [`wait`](Epoll::wait).
+    ///
+    /// The timer slack of the thread (50 µs unless changed by prctl(2)) is added by the kernel.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Epoll::wait); `ENOSYS` before Linux 5.11.
+    #[doc(alias = "epoll_pwait2")]
+    pub fn wait_ns<T>(
+        &self,
+        events: &mut Vec<Event<T>>,
+        timeout: Duration,
+        mask: Option<&SignalSet>,
+    ) -> Result<usize, WaitError> {
+        let epoll = self.fd.as_raw_fd();
+        let timeout = sys::kernel_timespec {
+            // The kernel clamps what its clock cannot hold, so the maximum means without end.
+            tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        append(events, |buffer, capacity| {
+            let mask = mask_pointer(mask);
+            // SAFETY: `append` hands over a buffer valid for writes of `capacity` structs; the
+            // timespec and the mask, if any, live until the call returns.
+            unsafe { sys::epoll_pwait2(epoll, buffer, capacity, ptr::from_ref(&timeout), mask) }
+        })
+    }
+}
+
+/// Lets `fill` write into the spare room of `events`, and takes over what it wrote.
+fn append<T>(
+    events: &mut Vec<Event<T>>,
+    fill: impl FnOnce(*mut sys::epoll_event, c_int) -> c_int,
+) -> Result<usize, WaitError> {
+    const {
+        assert!(size_of::<Event<T>>() == size_of::<sys::epoll_event>());
+        assert!(align_of::<Event<T>>() == align_of::<sys::epoll_event>());
+    }
+    let room = events.spare_capacity_mut();
+    let capacity = room.len();
+    let filled = fill(room.as_mut_ptr().cast(), c_int::try_from(capacity).unwrap_or(c_int::MAX));
+    if filled < 0 {
+        return Err(WaitError { capacity, source: io::Error::last_os_error() });
+    }
+    // The kernel never answers with more than it was given room for; `min` makes that certain.
+    let added = (filled as usize).min(capacity);
+    // SAFETY: the kernel has initialised `added` structs behind the present length, and Event is
+    // laid out as they are: `repr(C)`, packed where they are, the same fields in the same order
+    // (size and alignment are asserted above, the offset of `data` follows from them).
+    unsafe { events.set_len(events.len() + added) };
+    Ok(added)
+}

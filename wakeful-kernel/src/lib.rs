@@ -1,0 +1,46 @@
+//! One safe type per kernel event facility, each with the kernel's whole vocabulary.
+//!
+//! | Type | C interface | Systems |
+//! |---|---|---|
+//! | [`epoll::Epoll`] | `epoll_create1`, `epoll_ctl`, `epoll_wait`, `epoll_pwait`, `epoll_pwait2` | Linux |
+//! | [`poll::poll`] | `poll`, `ppoll` | Unix |
+//! | [`pipe::pipe`] | `pipe2`, `pipe` | Unix |
+//! | [`signal::SignalSet`] | `sigset_t`, `pthread_sigmask` | Unix |
+//! | [`linux::EventFd`] | `eventfd` | Linux |
+//! | [`linux::TimerFd`] | `timerfd_create`, `timerfd_settime`, `timerfd_gettime` | Linux |
+//! | [`linux::SignalFd`] | `signalfd` | Linux |
+//! | [`linux::PidFd`] | `pidfd_open`, `pidfd_send_signal`, `waitid(P_PIDFD)` | Linux |
+//! | [`linux::Inotify`] | `inotify_init1`, `inotify_add_watch`, `inotify_rm_watch` | Linux |
+//! | [`sys`] | the raw declarations themselves | Unix |
+//!
+//! # Rules that hold throughout
+//!
+//! - Descriptors are [`OwnedFd`](std::os::fd::OwnedFd)s inside, close-on-exec, and lent through
+//!   [`AsFd`](std::os::fd::AsFd).
+//! - Nothing retries: `EINTR` and `EAGAIN` surface, because only the caller knows what they mean.
+//! - There is one error type per operation. It carries what the call was given, and its source, the
+//!   operating system's error; it converts into [`std::io::Error`] without changing that error.
+//! - Flags the kernel adds later are kept, never dropped: every set of flags keeps unknown bits.
+//! - No function panics.
+//!
+//! This crate and its documentation are for those who want the kernel itself. For one interface over
+//! every kernel, see the `wakeful` crate, which is built on this one.
+
+#![warn(missing_docs)]
+
+#[macro_use]
+mod error;
+
+pub mod descriptor;
+pub mod pipe;
+pub mod poll;
+pub mod readiness;
+pub mod signal;
+pub mod sys;
+
+// The only place in this crate where an operating system is named (beside `sys`, which declares
+// what each of them exports).
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod epoll;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub mod linux;

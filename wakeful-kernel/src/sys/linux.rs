@@ -1,0 +1,164 @@
+use libc::{c_int, c_long, c_uint, sigset_t};
+
+pub use libc::{
+    eventfd, inotify_add_watch, inotify_event, inotify_init1, inotify_rm_watch, itimerspec,
+    signalfd, signalfd_siginfo, timerfd_create, timerfd_gettime, timerfd_settime, waitid,
+};
+
+/// `struct epoll_event`: readiness bits and 64 bits of the caller's. Packed on x86-64 alone.
+#[repr(C)]
+#[cfg_attr(target_arch = "x86_64", repr(packed))]
+#[derive(Clone, Copy, Debug)]
+pub struct epoll_event {
+    /// What to wait for, or what happened.
+    pub events: u32,
+    /// The caller's, echoed in every event.
+    pub data: u64,
+}
+
+/// `struct epoll_params` (Linux 6.9): how a wait busy-polls the network devices.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct epoll_params {
+    /// How long to busy-poll, in microseconds.
+    pub busy_poll_usecs: u32,
+    /// Packets to take from a device in one go; more than 64 needs CAP_NET_ADMIN.
+    pub busy_poll_budget: u16,
+    /// Nonzero: keep the device's interrupts off while the program polls often enough.
+    pub prefer_busy_poll: u8,
+    #[doc(hidden)]
+    pub __pad: u8,
+}
+
+/// `struct __kernel_timespec`: 64 bits each on every architecture.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct kernel_timespec {
+    /// Whole seconds.
+    pub tv_sec: i64,
+    /// 0 to 999,999,999.
+    pub tv_nsec: i64,
+}
+
+/// Add a descriptor to the interest list.
+pub const EPOLL_CTL_ADD: c_int = 1;
+/// Remove a descriptor from the interest list.
+pub const EPOLL_CTL_DEL: c_int = 2;
+/// Replace the events and the data of a descriptor.
+pub const EPOLL_CTL_MOD: c_int = 3;
+/// `epoll_create1`: close the descriptor at exec.
+pub const EPOLL_CLOEXEC: c_int = 0x80000;
+/// `ioctl`: set the [`epoll_params`].
+pub const EPIOCSPARAMS: c_uint = 0x40088a01;
+/// `ioctl`: get the [`epoll_params`].
+pub const EPIOCGPARAMS: c_uint = 0x80088a02;
+/// `timerfd_settime`: report `ECANCELED` when the wall clock is set.
+pub const TFD_TIMER_CANCEL_ON_SET: c_int = 2;
+/// The kernel's own `sizeof(sigset_t)`, which libc's exceeds.
+pub const KERNEL_SIGSET_SIZE: usize = if cfg!(target_arch = "mips") { 16 } else { 8 };
+
+unsafe extern "C" {
+    /// `int epoll_create(int size)`: superseded by [`epoll_create1`]; `size` must be positive.
+    pub fn epoll_create(size: c_int) -> c_int;
+    /// `int epoll_create1(int flags)`
+    pub fn epoll_create1(flags: c_int) -> c_int;
+    /// `int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)`
+    pub fn epoll_ctl(epfd: c_int, op: c_int, fd: c_int, event: *mut epoll_event) -> c_int;
+    /// `int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)`
+    pub fn epoll_wait(
+        epfd: c_int,
+        events: *mut epoll_event,
+        maxevents: c_int,
+        timeout_ms: c_int,
+    ) -> c_int;
+    /// `int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
+    /// const sigset_t *sigmask)`
+    pub fn epoll_pwait(
+        epfd: c_int,
+        events: *mut epoll_event,
+        maxevents: c_int,
+        timeout_ms: c_int,
+        sigmask: *const sigset_t,
+    ) -> c_int;
+}
+
+/// `int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
+/// const struct timespec *timeout, const sigset_t *sigmask)` (Linux 5.11)
+///
+/// Made as a raw system call: C libraries got it much later than the kernel.
+///
+/// # Safety
+///
+/// As the C function: `events` valid for writes of `maxevents` structs, `timeout` and `sigmask` null
+/// or valid for reads.
+pub unsafe fn epoll_pwait2(
+    epfd: c_int,
+    events: *mut epoll_event,
+    maxevents: c_int,
+    timeout: *const kernel_timespec,
+    sigmask: *const sigset_t,
+) -> c_int {
+    // SAFETY: the pointers are as the caller promised, and the kernel reads KERNEL_SIGSET_SIZE
+    // bytes of a mask that is at least that long.
+    let result: c_long = unsafe {
+        libc::syscall(
+            libc::SYS_epoll_pwait2,
+            epfd,
+            events,
+            maxevents,
+            timeout,
+            sigmask,
+            KERNEL_SIGSET_SIZE,
+        )
+    };
+    result as c_int
+}
+
+/// `int pidfd_open(pid_t pid, unsigned int flags)` (Linux 5.3)
+///
+/// # Safety
+///
+/// None: the call takes integers.
+pub unsafe fn pidfd_open(pid: libc::pid_t, flags: c_uint) -> c_int {
+    // SAFETY: integers only.
+    unsafe { libc::syscall(libc::SYS_pidfd_open, pid, flags) as c_int }
+}
+
+/// `int pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int flags)` (Linux 5.1)
+///
+/// # Safety
+///
+/// `info` must be null or valid for reads.
+pub unsafe fn pidfd_send_signal(
+    pidfd: c_int,
+    signal: c_int,
+    info: *const libc::siginfo_t,
+    flags: c_uint,
+) -> c_int {
+    // SAFETY: `info` is as the caller promised.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, info, flags) as c_int }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn declarations_agree_with_libc() {
+        assert_eq!(size_of::<epoll_event>(), size_of::<libc::epoll_event>());
+        assert_eq!(align_of::<epoll_event>(), align_of::<libc::epoll_event>());
+        assert_eq!(
+            std::mem::offset_of!(epoll_event, data),
+            std::mem::offset_of!(libc::epoll_event, u64)
+        );
+        assert_eq!(EPOLL_CTL_ADD, libc::EPOLL_CTL_ADD);
+        assert_eq!(EPOLL_CTL_DEL, libc::EPOLL_CTL_DEL);
+        assert_eq!(EPOLL_CTL_MOD, libc::EPOLL_CTL_MOD);
+        assert_eq!(EPOLL_CLOEXEC, libc::EPOLL_CLOEXEC);
+        assert_eq!(size_of::<epoll_params>(), 8);
+        // _IOW(0x8a, 1, struct epoll_params) and _IOR(0x8a, 2, …) of asm-generic/ioctl.h.
+        let ioctl = |direction: u32, number: u32| direction << 30 | 8 << 16 | 0x8a << 8 | number;
+        assert_eq!(EPIOCSPARAMS, ioctl(1, 1));
+        assert_eq!(EPIOCGPARAMS, ioctl(2, 2));
+    }
+}
