@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use crate::error::check;
+use crate::error::{check, check_size};
 
 operation_error! {
     /// A descriptor's blocking mode could not be read or changed.
@@ -102,8 +102,24 @@ impl Identity {
     }
 }
 
-/// Duplicates nothing and closes nothing: reads bytes as read(2) does, into a plain slice.
-pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+/// `read(fd, buffer, size)`—Takes bytes, without owning or wrapping the descriptor.
+///
+/// # Errors
+///
+/// Those of read(2), untouched.
+pub fn read(fd: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let fd = fd.as_fd().as_raw_fd();
     // SAFETY: the pointer and length are those of a slice borrowed mutably for the whole call.
-    crate::error::check_size(unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) })
+    check_size(unsafe { libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len()) })
+}
+
+/// `write(fd, bytes, size)`—Hands over bytes, without owning or wrapping the descriptor.
+///
+/// # Errors
+///
+/// Those of write(2), untouched.
+pub fn write(fd: impl AsFd, bytes: &[u8]) -> io::Result<usize> {
+    let fd = fd.as_fd().as_raw_fd();
+    // SAFETY: the pointer and length are those of a slice borrowed for the whole call.
+    check_size(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) })
 }

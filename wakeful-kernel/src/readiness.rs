@@ -39,7 +39,7 @@ bitflags::bitflags! {
 
 /// What a poller carries from a registration to its events: 64 bits of the caller's.
 ///
-/// It types the data of an [`Event`]; the poller never looks at it.
+/// It types the token of an [`Event`]; the poller never looks at it.
 pub trait UserData: Copy {
     /// Reads the value back from an event.
     fn from_u64(data: u64) -> Self;
@@ -57,29 +57,30 @@ impl UserData for u64 {
     }
 }
 
-/// One readiness report: which bits, and the data of the registration they belong to.
+/// One readiness report: which bits, and the token of the registration they belong to.
 ///
 /// It is laid out exactly as Linux's `struct epoll_event` (packed on x86-64, as there), so that
 /// epoll_wait(2) fills a buffer of them without a copy; other pollers write their translation.
-/// `T` only says how [`data`](Event::data) is to be read.
+/// `T` only says how [`token`](Event::token) is to be read.
 #[repr(C)]
 #[cfg_attr(target_arch = "x86_64", repr(packed))]
 pub struct Event<T = u64> {
     readiness: u32,
-    data: u64,
+    token: u64,
     meaning: PhantomData<fn() -> T>,
 }
 
 impl<T: UserData> Event<T> {
     /// A report made by hand, as a translating poller or a test needs it.
-    pub fn new(readiness: Readiness, data: T) -> Self {
-        Event { readiness: readiness.bits(), data: data.into_u64(), meaning: PhantomData }
+    pub fn new(readiness: Readiness, token: T) -> Self {
+        Event { readiness: readiness.bits(), token: token.into_u64(), meaning: PhantomData }
     }
 
-    /// The data that the registration was given.
+    /// The caller's token, as the registration was given it.
+    #[doc(alias = "data")]
     #[inline]
-    pub fn data(&self) -> T {
-        T::from_u64(self.data)
+    pub fn token(&self) -> T {
+        T::from_u64(self.token)
     }
 }
 
@@ -160,7 +161,7 @@ impl<T> Copy for Event<T> {}
 impl<T: UserData + fmt::Debug> fmt::Debug for Event<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
-            .field("data", &self.data())
+            .field("token", &self.token())
             .field("readiness", &format_args!("{}", self.readiness()))
             .finish()
     }

@@ -217,8 +217,8 @@ fn waits_fill_the_room_and_leave_the_rest_for_later() {
         let mut events = Vec::<Event>::with_capacity(2);
         events.push(Event::new(Readiness::OUT, 99));
         assert_eq!(epoll.wait(&mut events, Some(DEADLINE)).unwrap(), 1, "one place was free");
-        assert_eq!(events[0].data(), 99, "what was there stays");
-        seen.push(events[1].data());
+        assert_eq!(events[0].token(), 99, "what was there stays");
+        seen.push(events[1].token());
     }
     seen.sort_unstable();
     assert_eq!(seen, [0, 1, 2, 3, 4]);

@@ -209,7 +209,7 @@ fn one_epoll_waits_for_all_of_them() {
     let mut seen = BTreeSet::new();
     let start = Instant::now();
     while seen.len() < 5 && start.elapsed() < DEADLINE {
-        seen.extend(wait(&epoll, Duration::from_secs(1)).iter().map(|event| event.data()));
+        seen.extend(wait(&epoll, Duration::from_secs(1)).iter().map(|event| event.token()));
     }
     assert_eq!(seen, BTreeSet::from([1, 2, 3, 4, 5]));
     process.wait().unwrap();

@@ -38,7 +38,7 @@
 //!
 //! let mut events = Vec::<Event>::with_capacity(3);
 //! epoll.wait(&mut events, Some(Duration::from_secs(1)))?;
-//! assert_eq!(events[0].data(), 23);
+//! assert_eq!(events[0].token(), 23);
 //! assert!(events[0].is_readable());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
@@ -88,7 +88,7 @@ impl Epoll {
 
     /// `epoll_ctl(self, EPOLL_CTL_ADD, fd, event)`—Puts a descriptor on the interest list.
     ///
-    /// `data` comes back with every event of it. If the descriptor is ready already, that counts as
+    /// `token` comes back with every event of it. If the descriptor is ready already, that counts as
     /// the first edge.
     ///
     /// # Errors
@@ -98,8 +98,8 @@ impl Epoll {
     /// that it forbids. `ELOOP`: epolls watch one another in a circle or more than five deep.
     /// `ENOSPC`: /proc/sys/fs/epoll/max_user_watches is reached. `EBADF`, `ENOMEM`.
     #[doc(alias = "EPOLL_CTL_ADD")]
-    pub fn add(&self, fd: impl AsFd, flags: Flags, data: impl UserData) -> Result<(), AddError> {
-        self.add_raw(fd.as_fd().as_raw_fd(), flags, data)
+    pub fn add(&self, fd: impl AsFd, flags: Flags, token: impl UserData) -> Result<(), AddError> {
+        self.add_raw(fd.as_fd().as_raw_fd(), flags, token)
     }
 
     /// As [`add`](Epoll::add), by number.
@@ -110,15 +110,15 @@ impl Epoll {
     /// # Errors
     ///
     /// As [`add`](Epoll::add); `EBADF` for a number that is not open.
-    pub fn add_raw(&self, fd: RawFd, flags: Flags, data: impl UserData) -> Result<(), AddError> {
-        self.control(sys::EPOLL_CTL_ADD, fd, flags, data).map_err(|source| AddError {
+    pub fn add_raw(&self, fd: RawFd, flags: Flags, token: impl UserData) -> Result<(), AddError> {
+        self.control(sys::EPOLL_CTL_ADD, fd, flags, token).map_err(|source| AddError {
             fd,
             flags,
             source,
         })
     }
 
-    /// `epoll_ctl(self, EPOLL_CTL_MOD, fd, event)`—Replaces the flags and the data of a descriptor.
+    /// `epoll_ctl(self, EPOLL_CTL_MOD, fd, event)`—Replaces the flags and the token of a descriptor.
     ///
     /// It arms `ONESHOT` anew. If the descriptor is ready for the new flags, that counts as an edge,
     /// so the next wait reports it.
@@ -132,9 +132,9 @@ impl Epoll {
         &self,
         fd: impl AsFd,
         flags: Flags,
-        data: impl UserData,
+        token: impl UserData,
     ) -> Result<(), ModifyError> {
-        self.modify_raw(fd.as_fd().as_raw_fd(), flags, data)
+        self.modify_raw(fd.as_fd().as_raw_fd(), flags, token)
     }
 
     /// As [`modify`](Epoll::modify), by number; safe for the same reason as [`add_raw`](Epoll::add_raw).
@@ -146,9 +146,9 @@ impl Epoll {
         &self,
         fd: RawFd,
         flags: Flags,
-        data: impl UserData,
+        token: impl UserData,
     ) -> Result<(), ModifyError> {
-        self.control(sys::EPOLL_CTL_MOD, fd, flags, data).map_err(|source| ModifyError {
+        self.control(sys::EPOLL_CTL_MOD, fd, flags, token).map_err(|source| ModifyError {
             fd,
             flags,
             source,
@@ -186,9 +186,9 @@ impl Epoll {
         operation: libc::c_int,
         fd: RawFd,
         flags: Flags,
-        data: impl UserData,
+        token: impl UserData,
     ) -> std::io::Result<()> {
-        let mut event = sys::epoll_event { events: flags.bits(), data: data.into_u64() };
+        let mut event = sys::epoll_event { events: flags.bits(), data: token.into_u64() };
         // SAFETY: `event` is valid for the read of one struct, all that ADD and MOD do with it.
         check(unsafe { sys::epoll_ctl(self.fd.as_raw_fd(), operation, fd, &mut event) }).map(drop)
     }

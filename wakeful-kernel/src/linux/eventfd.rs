@@ -1,7 +1,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::descriptor;
-use crate::error::{check, check_size};
+use crate::error::check;
 use crate::sys;
 
 operation_error! {
@@ -105,7 +105,7 @@ impl EventFd {
         let fd = self.fd.as_raw_fd();
         let mut value = [0; 8];
         // An eventfd is read in whole: eight bytes or an error.
-        descriptor::read(fd, &mut value)
+        descriptor::read(&self.fd, &mut value)
             .map(|_| u64::from_ne_bytes(value))
             .map_err(|source| EventFdReadError { fd, source })
     }
@@ -117,9 +117,7 @@ impl EventFd {
     /// `EAGAIN` when the counter would pass `u64::MAX - 1`, `EINVAL` for `u64::MAX`.
     pub fn write(&self, value: u64) -> Result<(), EventFdWriteError> {
         let fd = self.fd.as_raw_fd();
-        let bytes = value.to_ne_bytes();
-        // SAFETY: the pointer and length are those of a live array.
-        check_size(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) })
+        descriptor::write(&self.fd, &value.to_ne_bytes())
             .map(drop)
             .map_err(|source| EventFdWriteError { fd, value, source })
     }

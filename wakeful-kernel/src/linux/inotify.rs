@@ -219,7 +219,7 @@ impl Inotify {
     ) -> Result<Changes<'buffer>, InotifyReadError> {
         let fd = self.fd.as_raw_fd();
         let size = buffer.len();
-        let filled = descriptor::read(fd, buffer)
+        let filled = descriptor::read(&self.fd, buffer)
             .map_err(|source| InotifyReadError { fd, size, source })?;
         Ok(Changes { rest: buffer.get(..filled).unwrap_or_default() })
     }

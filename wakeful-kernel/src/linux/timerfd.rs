@@ -236,7 +236,7 @@ impl TimerFd {
         let fd = self.fd.as_raw_fd();
         let mut count = [0; 8];
         // A timerfd is read in whole: eight bytes or an error.
-        descriptor::read(fd, &mut count)
+        descriptor::read(&self.fd, &mut count)
             .map(|_| u64::from_ne_bytes(count))
             .map_err(|source| TimerFdReadError { fd, source })
     }

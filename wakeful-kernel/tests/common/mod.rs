@@ -51,7 +51,7 @@ pub fn wait(epoll: &Epoll, timeout: Duration) -> Vec<Event> {
 /// Whether an event comes: waits long for one that has to, briefly for one that must not.
 pub fn reports(epoll: &Epoll) -> bool {
     let events = wait(epoll, QUIET);
-    assert!(events.iter().all(|event| event.data() == 23), "foreign data: {events:?}");
+    assert!(events.iter().all(|event| event.token() == 23), "foreign data: {events:?}");
     !events.is_empty()
 }
 

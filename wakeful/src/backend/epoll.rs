@@ -1,0 +1,187 @@
+//! epoll: the kernel does it all, and fills the caller's buffer.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixDatagram;
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use wakeful_kernel::epoll::{Epoll, Flags};
+use wakeful_kernel::linux::EventFd;
+use wakeful_kernel::readiness::{Readiness, UserData};
+
+use super::Adapter;
+use crate::event::Event;
+use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
+
+/// What the waker's eventfd is registered with.
+///
+/// An eventfd reports `IN` alone, like many a source, so it is told apart by this number. Tokens
+/// being the caller's in all their bits, the caller may use the same number; from then on the waker
+/// takes its [second form](WakeObject::switch).
+const EVENTFD_TOKEN: u64 = 0xfd57_a3e1_9c44_b2d3;
+
+#[derive(Debug)]
+pub(super) struct EpollAdapter {
+    epoll: Epoll,
+    wake: WakeObject,
+}
+
+impl EpollAdapter {
+    pub(super) fn new() -> io::Result<EpollAdapter> {
+        Ok(EpollAdapter { epoll: Epoll::new()?, wake: WakeObject::default() })
+    }
+
+    #[inline]
+    fn check_token(&self, token: Token) -> io::Result<()> {
+        if token.into_u64() == EVENTFD_TOKEN { self.wake.switch(&self.epoll) } else { Ok(()) }
+    }
+}
+
+impl Adapter for EpollAdapter {
+    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.check_token(token)?;
+        Ok(self.epoll.add_raw(fd, flags(interest), token)?)
+    }
+
+    fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.check_token(token)?;
+        Ok(self.epoll.modify_raw(fd, flags(interest), token)?)
+    }
+
+    fn deregister(&self, fd: RawFd) -> io::Result<()> {
+        Ok(self.epoll.delete_raw(fd)?)
+    }
+
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        let before = events.len();
+        self.epoll.wait(events, timeout)?;
+        if self.wake.exists() {
+            // The kernel reports a descriptor once per wait, so there is at most one such event.
+            let found = events[before..].iter().position(|event| self.wake.sent(event));
+            if let Some(index) = found {
+                events.swap_remove(before + index);
+            }
+        }
+        Ok(())
+    }
+
+    fn prepare_wake(&self) -> io::Result<()> {
+        self.wake.create(&self.epoll)
+    }
+
+    fn wake(&self) -> io::Result<()> {
+        self.wake.wake(&self.epoll)
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: Backend::Epoll,
+            edge: Support::Native,
+            level: Support::Native,
+            oneshot: Support::Native,
+            edge_oneshot: Support::Native,
+            edge_rule: EdgeRule::EveryChange,
+            timeout_resolution: Duration::from_nanos(1),
+            nests: true,
+            scales: true,
+            forgets_closed: true,
+        }
+    }
+}
+
+fn flags(interest: Interest) -> Flags {
+    let mut flags = match interest.trigger() {
+        Trigger::Edge => Flags::EDGE,
+        Trigger::Level => Flags::empty(),
+        Trigger::Oneshot => Flags::ONESHOT,
+        Trigger::EdgeOneshot => Flags::EDGE | Flags::ONESHOT,
+    };
+    if interest.is_readable() {
+        flags |= Flags::IN | Flags::RDHUP;
+    }
+    if interest.is_writable() {
+        flags |= Flags::OUT;
+    }
+    if interest.is_priority() {
+        flags |= Flags::PRI;
+    }
+    flags
+}
+
+/// What interrupts a wait.
+///
+/// First form: an eventfd, edge-triggered and never read, one write(2) per wake-up. Second form,
+/// only once a caller's token equals [`EVENTFD_TOKEN`]: an unbound socket, always writable, that is
+/// armed one-shot for `WRNORM`, one epoll_ctl(2) per wake-up. No registration of a caller can ask
+/// for that bit, so its event is told from theirs without a token. It is not the first form
+/// because its wake-ups take longer: epoll_ctl holds the mutex for which the woken thread waits.
+#[derive(Debug, Default)]
+struct WakeObject {
+    eventfd: OnceLock<EventFd>,
+    socket: OnceLock<UnixDatagram>,
+    creation: Mutex<()>,
+}
+
+impl WakeObject {
+    #[inline]
+    fn exists(&self) -> bool {
+        self.eventfd.get().is_some() || self.socket.get().is_some()
+    }
+
+    /// Whether the event comes from this object rather than from a registration.
+    #[inline]
+    fn sent(&self, event: &Event) -> bool {
+        event.readiness() == Readiness::WRNORM
+            || (event.token().into_u64() == EVENTFD_TOKEN && self.socket.get().is_none())
+    }
+
+    fn create(&self, epoll: &Epoll) -> io::Result<()> {
+        let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.exists() {
+            let eventfd = EventFd::new(0)?;
+            epoll.add(&eventfd, Flags::IN | Flags::EDGE, EVENTFD_TOKEN)?;
+            let _ = self.eventfd.set(eventfd);
+        }
+        Ok(())
+    }
+
+    /// Takes the second form.
+    ///
+    /// A wake-up by the first form that is under way is not lost: either it comes after the deletion,
+    /// and then finds the socket and wakes again; or before, and then the wake-up made here stands
+    /// in for it.
+    fn switch(&self, epoll: &Epoll) -> io::Result<()> {
+        let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.socket.get().is_none() {
+            let socket = UnixDatagram::unbound()?;
+            epoll.add(&socket, Flags::WRNORM | Flags::ONESHOT, 0)?;
+            let _ = self.socket.set(socket);
+            if let Some(eventfd) = self.eventfd.get() {
+                epoll.delete(eventfd)?;
+                self.wake_socket(epoll)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn wake(&self, epoll: &Epoll) -> io::Result<()> {
+        if self.socket.get().is_none() {
+            if let Some(eventfd) = self.eventfd.get() {
+                eventfd.write(1)?;
+            }
+        }
+        self.wake_socket(epoll)
+    }
+
+    fn wake_socket(&self, epoll: &Epoll) -> io::Result<()> {
+        match self.socket.get() {
+            Some(socket) => Ok(epoll.modify(socket, Flags::WRNORM | Flags::ONESHOT, 0)?),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! The kernel behind a `Poll`: one adapter per backend, and the trait that says what each owes.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::Event;
+use crate::{Backend, Capabilities, Interest, Token};
+
+// The selector: which backends this operating system has, best first.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+mod poll;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) const AVAILABLE: &[Backend] = &[Backend::Epoll, Backend::Poll];
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) const AVAILABLE: &[Backend] = &[Backend::Poll];
+
+pub(crate) fn create(backend: Backend) -> io::Result<Arc<dyn Adapter>> {
+    match backend {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        Backend::Epoll => Ok(Arc::new(epoll::EpollAdapter::new()?)),
+        Backend::Poll => Ok(poll::PollAdapter::new()?),
+        #[allow(unreachable_patterns)]
+        other => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "the backend {other} is not in this build: use one of {}",
+                Backend::available_names()
+            ),
+        )),
+    }
+}
+
+/// What a backend owes the poller above it.
+///
+/// - Errors are the operating system's, untouched: `EEXIST` for a second registration of a
+///   descriptor, `ENOENT` for one that is not registered, `EPERM` for a file that cannot be polled.
+/// - Every trigger works, native or emulated, and errors and hang-ups are always reported.
+/// - All methods may be called while another thread waits, and take effect on that wait.
+/// - A token comes back as it was given, all its bits.
+pub(crate) trait Adapter: Send + Sync + fmt::Debug {
+    /// Starts to report a descriptor. If it is ready already, that counts as an edge.
+    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Replaces token and interest, and arms anew whatever was silent.
+    fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()>;
+
+    /// Ends the registration: no wait that begins after this returns reports it.
+    fn deregister(&self, fd: RawFd) -> io::Result<()>;
+
+    /// Appends events into the spare room of the buffer, of which there is some, and never counts a
+    /// wake-up as an event. May return early with nothing after a wake-up, and only then.
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Called before the first waker comes into being, any number of times.
+    fn prepare_wake(&self) -> io::Result<()>;
+
+    /// Makes the present wait, or else the next one, return.
+    fn wake(&self) -> io::Result<()>;
+
+    /// The descriptor that is readable while a wait would return at once; see
+    /// [`Capabilities::nests`] for its limits.
+    fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// What this backend can do.
+    fn capabilities(&self) -> Capabilities;
+}

@@ -1,0 +1,79 @@
+use std::io;
+
+use crate::{Interest, Registry, Token};
+
+/// What can be registered with a [`Poll`](crate::Poll).
+///
+/// Implement it by delegation for a type made of sources; a bare descriptor is registered through
+/// [`SourceFd`](crate::unix::SourceFd). Call these methods through [`Registry`], not directly.
+///
+/// ```
+/// use std::io;
+/// use wakeful::event::Source;
+/// use wakeful::unix::pipe;
+/// use wakeful::{Interest, Registry, Token};
+///
+/// struct Inbox {
+///     receiver: pipe::Receiver,
+/// }
+///
+/// impl Source for Inbox {
+///     fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+///         self.receiver.register(registry, token, interest)
+///     }
+///
+///     fn reregister(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+///         self.receiver.reregister(registry, token, interest)
+///     }
+///
+///     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+///         self.receiver.deregister(registry)
+///     }
+/// }
+/// ```
+pub trait Source {
+    /// Registers with `registry`; see [`Registry::register`].
+    fn register(&mut self, registry: &Registry, token: Token, interest: Interest)
+    -> io::Result<()>;
+
+    /// Replaces token and interest; see [`Registry::reregister`].
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()>;
+
+    /// Ends the registration; see [`Registry::deregister`].
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()>;
+}
+
+macro_rules! delegate {
+    ($($type:ty),+) => {$(
+        impl<S: Source + ?Sized> Source for $type {
+            fn register(
+                &mut self,
+                registry: &Registry,
+                token: Token,
+                interest: Interest,
+            ) -> io::Result<()> {
+                (**self).register(registry, token, interest)
+            }
+
+            fn reregister(
+                &mut self,
+                registry: &Registry,
+                token: Token,
+                interest: Interest,
+            ) -> io::Result<()> {
+                (**self).reregister(registry, token, interest)
+            }
+
+            fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+                (**self).deregister(registry)
+            }
+        }
+    )+};
+}
+
+delegate!(Box<S>, &mut S);

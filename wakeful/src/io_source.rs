@@ -1,0 +1,241 @@
+//! What every I/O type of wakeful is made of: std's type, and the two things a poller must hear of.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use crate::event::Source;
+use crate::rearm::{self, Direction};
+use crate::{Interest, Registry, Token};
+
+/// A descriptor's owner that tells re-arming pollers when it was drained and when it is closed.
+///
+/// As large as `T`, and free of cost while there is no such poller; see [`rearm`].
+pub(crate) struct IoSource<T: AsFd> {
+    /// Taken only by `into_inner`, which ends the value.
+    inner: Option<T>,
+}
+
+impl<T: AsFd> IoSource<T> {
+    pub(crate) fn new(inner: T) -> IoSource<T> {
+        IoSource { inner: Some(inner) }
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> &T {
+        match &self.inner {
+            Some(inner) => inner,
+            None => unreachable!("the owner is taken only by what ends the value"),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.get().as_fd().as_raw_fd()
+    }
+
+    pub(crate) fn into_inner(mut self) -> T {
+        match self.inner.take() {
+            Some(inner) => inner,
+            None => unreachable!("the owner is taken only by what ends the value"),
+        }
+    }
+
+    /// Runs an operation; if it would block, the direction is armed again.
+    #[inline]
+    pub(crate) fn run<R>(
+        &self,
+        direction: Direction,
+        operation: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let result = operation(self.get());
+        if let Err(error) = &result {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.drained(direction);
+            }
+        }
+        result
+    }
+
+    /// It was found to be drained in another way than by an operation that would block.
+    #[inline]
+    pub(crate) fn drained(&self, direction: Direction) {
+        rearm::drained(self.raw_fd(), direction);
+    }
+}
+
+impl<T: AsFd> AsFd for IoSource<T> {
+    #[inline]
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get().as_fd()
+    }
+}
+
+impl<T: AsFd> Drop for IoSource<T> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(inner) = &self.inner {
+            rearm::closing(inner.as_fd().as_raw_fd());
+        }
+    }
+}
+
+impl<T: AsFd> Source for IoSource<T> {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        registry.register_fd(self.raw_fd(), token, interest)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        registry.reregister_fd(self.raw_fd(), token, interest)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister_fd(self.raw_fd())
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for IoSource<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.get().fmt(f)
+    }
+}
+
+/// Gives a type with the field `inner: IoSource<$std>` all that a descriptor's owner has: it is a
+/// source, lends and gives away its descriptor, and can be made from one.
+macro_rules! descriptor_owner {
+    ($name:ident, $std:ty) => {
+        impl crate::event::Source for $name {
+            fn register(
+                &mut self,
+                registry: &crate::Registry,
+                token: crate::Token,
+                interest: crate::Interest,
+            ) -> std::io::Result<()> {
+                crate::event::Source::register(&mut self.inner, registry, token, interest)
+            }
+
+            fn reregister(
+                &mut self,
+                registry: &crate::Registry,
+                token: crate::Token,
+                interest: crate::Interest,
+            ) -> std::io::Result<()> {
+                crate::event::Source::reregister(&mut self.inner, registry, token, interest)
+            }
+
+            fn deregister(&mut self, registry: &crate::Registry) -> std::io::Result<()> {
+                crate::event::Source::deregister(&mut self.inner, registry)
+            }
+        }
+
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.inner.fmt(f)
+            }
+        }
+
+        impl std::os::fd::AsFd for $name {
+            #[inline]
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                std::os::fd::AsFd::as_fd(&self.inner)
+            }
+        }
+
+        impl std::os::fd::AsRawFd for $name {
+            #[inline]
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.inner.raw_fd()
+            }
+        }
+
+        impl std::os::fd::IntoRawFd for $name {
+            fn into_raw_fd(self) -> std::os::fd::RawFd {
+                std::os::fd::IntoRawFd::into_raw_fd(std::os::fd::OwnedFd::from(self))
+            }
+        }
+
+        impl std::os::fd::FromRawFd for $name {
+            /// Takes a descriptor over. It is not made non-blocking.
+            #[allow(unsafe_code)]
+            unsafe fn from_raw_fd(fd: std::os::fd::RawFd) -> $name {
+                // SAFETY: the caller promises what this very method of OwnedFd asks for: the
+                // descriptor is open, and nothing else owns it.
+                $name::from(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) })
+            }
+        }
+
+        impl From<$name> for std::os::fd::OwnedFd {
+            fn from(source: $name) -> std::os::fd::OwnedFd {
+                source.inner.into_inner().into()
+            }
+        }
+
+        impl From<std::os::fd::OwnedFd> for $name {
+            /// Takes a descriptor over. It is not made non-blocking.
+            fn from(fd: std::os::fd::OwnedFd) -> $name {
+                $name { inner: crate::io_source::IoSource::new(<$std>::from(fd)) }
+            }
+        }
+    };
+}
+
+/// Reads through `&self`, into the buffer or the buffers.
+macro_rules! reads {
+    ($($name:ty),+) => {$(
+        impl std::io::Read for $name {
+            #[inline]
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                self.inner.run(crate::rearm::Direction::Read, |mut inner| inner.read(buffer))
+            }
+
+            #[inline]
+            fn read_vectored(
+                &mut self,
+                buffers: &mut [std::io::IoSliceMut<'_>],
+            ) -> std::io::Result<usize> {
+                self.inner.run(crate::rearm::Direction::Read, |mut inner| {
+                    inner.read_vectored(buffers)
+                })
+            }
+        }
+    )+};
+}
+
+/// Writes through `&self`, from the buffer or the buffers.
+macro_rules! writes {
+    ($($name:ty),+) => {$(
+        impl std::io::Write for $name {
+            #[inline]
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.inner.run(crate::rearm::Direction::Write, |mut inner| inner.write(bytes))
+            }
+
+            #[inline]
+            fn write_vectored(
+                &mut self,
+                slices: &[std::io::IoSlice<'_>],
+            ) -> std::io::Result<usize> {
+                self.inner.run(crate::rearm::Direction::Write, |mut inner| {
+                    inner.write_vectored(slices)
+                })
+            }
+
+            #[inline]
+            fn flush(&mut self) -> std::io::Result<()> {
+                self.inner.run(crate::rearm::Direction::Write, |mut inner| inner.flush())
+            }
+        }
+    )+};
+}
+
+pub(crate) use {descriptor_owner, reads, writes};

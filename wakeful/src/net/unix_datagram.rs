@@ -1,0 +1,183 @@
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+
+use crate::io_source::{IoSource, descriptor_owner};
+use crate::rearm::Direction;
+
+/// A Unix domain socket for datagrams.
+pub struct UnixDatagram {
+    inner: IoSource<net::UnixDatagram>,
+}
+
+descriptor_owner!(UnixDatagram, net::UnixDatagram);
+
+impl UnixDatagram {
+    /// `socket`, `bind`—A socket with a path, at which it can be sent to.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE`: the path exists. `ENAMETOOLONG`, `EACCES`, `ENOENT`, `EMFILE`.
+    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
+        UnixDatagram::nonblocking(net::UnixDatagram::bind(path)?)
+    }
+
+    /// As [`bind`](UnixDatagram::bind), at an address that may be abstract (Linux).
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixDatagram::bind).
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
+        UnixDatagram::nonblocking(net::UnixDatagram::bind_addr(address)?)
+    }
+
+    /// `socket`—A socket without an address.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`.
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        UnixDatagram::nonblocking(net::UnixDatagram::unbound()?)
+    }
+
+    /// `socketpair`—Two sockets connected to one another.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`.
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (left, right) = net::UnixDatagram::pair()?;
+        Ok((UnixDatagram::nonblocking(left)?, UnixDatagram::nonblocking(right)?))
+    }
+
+    fn nonblocking(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
+        socket.set_nonblocking(true)?;
+        Ok(UnixDatagram::from_std(socket))
+    }
+
+    /// Takes over a socket of std's, which must be [non-blocking](net::UnixDatagram::set_nonblocking).
+    pub fn from_std(socket: net::UnixDatagram) -> UnixDatagram {
+        UnixDatagram { inner: IoSource::new(socket) }
+    }
+
+    /// `connect`—Sends to this path, and receives from it alone.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`, `ECONNREFUSED`.
+    pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
+        self.inner.get().connect(path)
+    }
+
+    /// As [`connect`](UnixDatagram::connect), to an address that may be abstract (Linux).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](UnixDatagram::connect).
+    pub fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        self.inner.get().connect_addr(address)
+    }
+
+    /// `getsockname`—This end's address.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.get().local_addr()
+    }
+
+    /// `getpeername`—The other end's address.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN`.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.get().peer_addr()
+    }
+
+    /// `recvfrom`—Takes a datagram, cut off at the size of the buffer; says how long and from where.
+    ///
+    /// # Errors
+    ///
+    /// Those of recvfrom(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    pub fn recv_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.inner.run(Direction::Read, |inner| inner.recv_from(buffer))
+    }
+
+    /// `recv`—Takes a datagram, cut off at the size of the buffer.
+    ///
+    /// # Errors
+    ///
+    /// Those of recv(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    pub fn recv(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.inner.run(Direction::Read, |inner| inner.recv(buffer))
+    }
+
+    /// `sendto`—Sends a datagram to a path.
+    ///
+    /// # Errors
+    ///
+    /// Those of sendto(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    pub fn send_to<P: AsRef<Path>>(&self, datagram: &[u8], path: P) -> io::Result<usize> {
+        self.inner.run(Direction::Write, |inner| inner.send_to(datagram, path))
+    }
+
+    /// As [`send_to`](UnixDatagram::send_to), to an address that may be abstract (Linux).
+    ///
+    /// # Errors
+    ///
+    /// As [`send_to`](UnixDatagram::send_to).
+    pub fn send_to_addr(&self, datagram: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        self.inner.run(Direction::Write, |inner| inner.send_to_addr(datagram, address))
+    }
+
+    /// `send`—Sends a datagram to where it is connected.
+    ///
+    /// # Errors
+    ///
+    /// Those of send(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
+        self.inner.run(Direction::Write, |inner| inner.send(datagram))
+    }
+
+    /// `SO_ERROR`—Takes the pending error.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.inner.get().take_error()
+    }
+
+    /// `shutdown`—Ends one direction or both.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTCONN`.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.inner.get().shutdown(how)
+    }
+
+    /// Runs an I/O operation of another library's on this socket.
+    ///
+    /// The operation must be tried on this very socket and must answer with `WouldBlock` when that
+    /// would block, so that the poller hears of it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation.
+    pub fn try_io<F, T>(&self, operation: F) -> io::Result<T>
+    where
+        F: FnOnce() -> io::Result<T>,
+    {
+        self.inner.run(Direction::Any, |_| operation())
+    }
+}
+
+impl From<UnixDatagram> for net::UnixDatagram {
+    fn from(socket: UnixDatagram) -> net::UnixDatagram {
+        socket.inner.into_inner()
+    }
+}

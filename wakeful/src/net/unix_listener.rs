@@ -1,0 +1,106 @@
+use std::io;
+use std::os::unix::net::{self, SocketAddr};
+use std::path::Path;
+
+use socket2::SockRef;
+
+use super::{AcceptAll, UnixStream};
+use crate::io_source::{IoSource, descriptor_owner};
+use crate::platform;
+use crate::rearm::Direction;
+
+/// A Unix domain socket that accepts connections.
+///
+/// The file at its path is the caller's: it stays when the listener is closed, and binding to a path
+/// that exists fails.
+pub struct UnixListener {
+    pub(super) inner: IoSource<net::UnixListener>,
+}
+
+descriptor_owner!(UnixListener, net::UnixListener);
+
+impl UnixListener {
+    /// `socket`, `bind`, `listen`—Listens at a path.
+    ///
+    /// # Errors
+    ///
+    /// `EADDRINUSE`: the path exists. `ENAMETOOLONG` or `InvalidInput`: longer than 107 bytes, or with a
+    /// NUL byte. `EACCES`, `ENOENT`, `EMFILE`.
+    pub fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
+        UnixListener::bind_addr(&SocketAddr::from_pathname(path)?)
+    }
+
+    /// As [`bind`](UnixListener::bind), at an address that may be abstract (Linux).
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixListener::bind).
+    ///
+    /// ```
+    /// # #[cfg(target_os = "linux")] {
+    /// use std::os::linux::net::SocketAddrExt;
+    /// use std::os::unix::net::SocketAddr;
+    /// use wakeful::net::{UnixListener, UnixStream};
+    ///
+    /// let name = format!("wakeful-example-{}", std::process::id());
+    /// let address = SocketAddr::from_abstract_name(name)?;
+    /// let listener = UnixListener::bind_addr(&address)?;
+    /// let client = UnixStream::connect_addr(&address)?;
+    /// let (server, _) = listener.accept()?;
+    /// # drop((client, server));
+    /// # }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        let listener = net::UnixListener::bind_addr(address)?;
+        listener.set_nonblocking(true)?;
+        Ok(UnixListener::from_std(listener))
+    }
+
+    /// Takes over a listener of std's, which must be [non-blocking](net::UnixListener::set_nonblocking).
+    pub fn from_std(listener: net::UnixListener) -> UnixListener {
+        UnixListener { inner: IoSource::new(listener) }
+    }
+
+    /// `accept4`—Accepts one connection, non-blocking and close-on-exec.
+    ///
+    /// # Errors
+    ///
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock): none waits. `EMFILE` and `ENFILE`: the connection stays
+    /// in the queue.
+    pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        self.inner.run(Direction::Read, |inner| {
+            let (socket, address) = platform::accept(&SockRef::from(inner))?;
+            Ok((UnixStream::from_std(socket.into()), platform::from_socket2(&address)?))
+        })
+    }
+
+    /// Accepts every connection that waits; see [`AcceptAll`].
+    pub fn accept_all(&self) -> AcceptAll<'_, UnixListener> {
+        AcceptAll::new(self)
+    }
+
+    /// `getsockname`—The address it listens at.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.inner.get().local_addr()
+    }
+
+    /// `SO_ERROR`—Takes the pending error.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.inner.get().take_error()
+    }
+}
+
+impl From<UnixListener> for net::UnixListener {
+    fn from(listener: UnixListener) -> net::UnixListener {
+        listener.inner.into_inner()
+    }
+}

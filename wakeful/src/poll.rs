@@ -1,0 +1,256 @@
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use crate::event::Source;
+use crate::registry::Shared;
+use crate::{Backend, Capabilities, Events, Interest, Registry, Token, backend};
+
+/// Waits for events.
+///
+/// The three steps of every event loop:
+///
+/// 1. create a `Poll`;
+/// 2. register sources with its [`Registry`], each under a [`Token`] and for an [`Interest`];
+/// 3. in a loop, [`poll`](Poll::poll) into [`Events`] and act on each.
+///
+/// ```no_run
+/// use std::io::{self, Read, Write};
+/// use wakeful::{Events, Interest, Poll, Token};
+/// # #[cfg(feature = "net")] {
+/// use wakeful::net::TcpListener;
+///
+/// let mut poll = Poll::new()?;
+/// let mut listener = TcpListener::bind("127.0.0.1:13265".parse().unwrap())?;
+/// poll.registry().register(&mut listener, Token(0), Interest::READABLE)?;
+/// let mut events = Events::with_capacity(128);
+/// loop {
+///     poll.poll(&mut events, None)?;
+///     for event in &events {
+///         if event.token() == Token(0) {
+///             for connection in listener.accept_all() {
+///                 let (stream, address) = connection?;
+///                 println!("{address} came and is sent away");
+///                 drop(stream);
+///             }
+///         }
+///     }
+/// }
+/// # }
+/// # Ok::<(), io::Error>(())
+/// ```
+///
+/// # A poll of polls
+///
+/// A `Poll` is a [`Source`], and lends out its descriptor: another loop can wait for it. From then on
+/// the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
+///
+/// # Fork
+///
+/// A child forked without exec shares the kernel's queue with its parent under epoll: what it
+/// registers and deregisters, the parent sees. Create a new `Poll` in the child and leave the
+/// inherited one alone; dropping that is harmless, while dropping an inherited
+/// [`Registered`](crate::Registered) takes the registration away from the parent.
+pub struct Poll {
+    registry: Registry,
+    /// With room for one event only, wakers and descriptors take turns at being first.
+    wakers_first: bool,
+}
+
+impl Poll {
+    /// A poller on the platform's best backend.
+    ///
+    /// With the feature `backend-from-env` and `WAKEFUL_BACKEND` set in the environment, on that one.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOMEM`; `InvalidInput` if `WAKEFUL_BACKEND` names no backend.
+    pub fn new() -> io::Result<Poll> {
+        Poll::builder().build()
+    }
+
+    /// For a poller on a backend of the caller's choice.
+    pub fn builder() -> Builder {
+        Builder { backend: None }
+    }
+
+    /// The registry with which sources are registered.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// What the backend can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.registry.capabilities()
+    }
+
+    /// Waits until something happened, or the timeout passed, and puts it into `events`.
+    ///
+    /// `None` waits without end, `Some(Duration::ZERO)` not at all. A wait without events is never
+    /// shorter than its timeout, but for two cases: a signal interrupted it (an error), or a wake-up
+    /// crossed its own report (an empty `events`). It is as exact as
+    /// [`Capabilities::timeout_resolution`] and the kernel's timer slack (50 µs on Linux) allow.
+    ///
+    /// `events` is emptied first. What finds no room comes with the next poll; neither descriptors
+    /// nor wakers starve one another.
+    ///
+    /// # Errors
+    ///
+    /// [`Interrupted`](io::ErrorKind::Interrupted): a signal handler ran. Nothing is lost; poll
+    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
+    pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        if events.capacity() == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "these Events have no room for an event: create them with Events::with_capacity(1) \
+                 or more",
+            ));
+        }
+        let shared = self.registry.shared();
+        if !shared.wake.sleep.is_in_use() {
+            return shared.adapter.wait(&mut events.buffer, timeout);
+        }
+        // With all the time in the world, a wait that brought nothing is begun again.
+        while poll_with_wakers(shared, events, timeout, &mut self.wakers_first)?
+            && timeout.is_none()
+        {}
+        Ok(())
+    }
+}
+
+/// One round; answers whether it brought nothing.
+fn poll_with_wakers(
+    shared: &Shared,
+    events: &mut Events,
+    timeout: Option<Duration>,
+    wakers_first: &mut bool,
+) -> io::Result<bool> {
+    let capacity = events.capacity();
+    let buffer = &mut events.buffer;
+    let sleep = &shared.wake.sleep;
+    let sleeps = timeout != Some(Duration::ZERO) && sleep.fall_asleep();
+    let mut woken = false;
+    if !sleeps && sleep.wake_up() {
+        // Half of the room is the wakers', the rest the descriptors'.
+        let room = if capacity == 1 { usize::from(*wakers_first) } else { capacity / 2 };
+        *wakers_first = !*wakers_first;
+        shared.wake.report(buffer, room);
+        woken = true;
+    }
+    if buffer.len() < capacity {
+        let timeout = if sleeps { timeout } else { Some(Duration::ZERO) };
+        let waited = shared.adapter.wait(buffer, timeout);
+        woken |= sleeps && sleep.wake_up();
+        if let Err(error) = waited {
+            if woken {
+                sleep.stay_awake();
+            }
+            // An interruption is no reason to withhold what there is to report.
+            return if buffer.is_empty() { Err(error) } else { Ok(false) };
+        }
+    }
+    if woken {
+        shared.wake.report(buffer, capacity - buffer.len());
+    }
+    Ok(buffer.is_empty())
+}
+
+/// The descriptor of the poller, for an outer loop to wait on; see [`Capabilities::nests`] for what
+/// it tells.
+impl AsFd for Poll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.registry.as_fd()
+    }
+}
+
+impl AsRawFd for Poll {
+    fn as_raw_fd(&self) -> RawFd {
+        self.registry.as_raw_fd()
+    }
+}
+
+/// Readable while a poll of this one would bring events.
+impl Source for Poll {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        registry.register_fd(self.as_raw_fd(), token, interest)
+    }
+
+    fn reregister(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        registry.reregister_fd(self.as_raw_fd(), token, interest)
+    }
+
+    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        registry.deregister_fd(self.as_raw_fd())
+    }
+}
+
+impl fmt::Debug for Poll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poll").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Poll`].
+///
+/// ```
+/// use wakeful::{Backend, Poll};
+///
+/// let poll = Poll::builder().backend(Backend::Poll).build()?;
+/// assert_eq!(poll.capabilities().backend, Backend::Poll);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Builder {
+    backend: Option<Backend>,
+}
+
+impl Builder {
+    /// Takes this backend, whatever the environment says.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Builder {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Creates the poller.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`, `ENOMEM`; [`Unsupported`](io::ErrorKind::Unsupported): the backend is not in
+    /// this build; `InvalidInput` if `WAKEFUL_BACKEND` counts and names no backend.
+    pub fn build(self) -> io::Result<Poll> {
+        let backend = match self.backend {
+            Some(backend) => backend,
+            None => default_backend()?,
+        };
+        let shared = Shared::new(backend::create(backend)?);
+        Ok(Poll { registry: Registry::new(shared), wakers_first: true })
+    }
+}
+
+#[cfg(feature = "backend-from-env")]
+fn default_backend() -> io::Result<Backend> {
+    match std::env::var_os("WAKEFUL_BACKEND") {
+        Some(name) => name.to_string_lossy().parse().map_err(|error| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
+        }),
+        None => Ok(Backend::available()[0]),
+    }
+}
+
+#[cfg(not(feature = "backend-from-env"))]
+fn default_backend() -> io::Result<Backend> {
+    Ok(Backend::available()[0])
+}

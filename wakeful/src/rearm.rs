@@ -1,0 +1,110 @@
+//! How an operation that met `WouldBlock` reaches the pollers that have no edge of their own.
+//!
+//! Under such a backend an edge-triggered registration falls silent once it has been reported, and is
+//! to report again when the source has been drained. Our I/O types know when that is, but they
+//! are as small as std's and know no poller. So re-arming pollers enter their descriptors into one
+//! table of the process, which is consulted only while there is such a poller: everyone else pays
+//! one relaxed load, on the path that has just made a system call in vain.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// What a drained operation was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    Write,
+    /// It cannot be told.
+    Any,
+}
+
+/// A poller that arms registrations again.
+pub(crate) trait Rearm: Send + Sync + fmt::Debug {
+    /// The descriptor was drained in this direction.
+    fn drained(&self, fd: RawFd, direction: Direction);
+
+    /// The descriptor is about to be closed.
+    fn closing(&self, fd: RawFd);
+}
+
+/// How many re-arming pollers are alive. While it is zero the table is empty.
+static POLLERS: AtomicUsize = AtomicUsize::new(0);
+static TABLE: Mutex<Option<Table>> = Mutex::new(None);
+
+type Table = HashMap<RawFd, Vec<Weak<dyn Rearm>>>;
+
+fn table() -> MutexGuard<'static, Option<Table>> {
+    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Held by a re-arming poller for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Enrolment(());
+
+impl Enrolment {
+    pub(crate) fn new() -> Enrolment {
+        POLLERS.fetch_add(1, Ordering::Relaxed);
+        Enrolment(())
+    }
+}
+
+impl Drop for Enrolment {
+    fn drop(&mut self) {
+        let mut table = table();
+        if POLLERS.fetch_sub(1, Ordering::Relaxed) == 1 {
+            *table = None;
+        }
+    }
+}
+
+/// Enters a descriptor. The poller must be enrolled.
+pub(crate) fn enter(fd: RawFd, poller: Weak<dyn Rearm>) {
+    let mut table = table();
+    let pollers = table.get_or_insert_default().entry(fd).or_default();
+    pollers.retain(|other| other.strong_count() > 0 && !other.ptr_eq(&poller));
+    pollers.push(poller);
+}
+
+/// Takes a descriptor out.
+pub(crate) fn leave(fd: RawFd, poller: &Weak<dyn Rearm>) {
+    let mut table = table();
+    let Some(entries) = table.as_mut() else { return };
+    if let Some(pollers) = entries.get_mut(&fd) {
+        pollers.retain(|other| !other.ptr_eq(poller));
+        if pollers.is_empty() {
+            entries.remove(&fd);
+        }
+    }
+}
+
+/// An operation on the descriptor met `WouldBlock`.
+#[inline]
+pub(crate) fn drained(fd: RawFd, direction: Direction) {
+    if POLLERS.load(Ordering::Relaxed) != 0 {
+        for poller in pollers_of(fd) {
+            poller.drained(fd, direction);
+        }
+    }
+}
+
+/// The descriptor is about to be closed.
+#[inline]
+pub(crate) fn closing(fd: RawFd) {
+    if POLLERS.load(Ordering::Relaxed) != 0 {
+        for poller in pollers_of(fd) {
+            poller.closing(fd);
+        }
+    }
+}
+
+/// Copied out, so that no poller is called with the table locked.
+#[cold]
+fn pollers_of(fd: RawFd) -> Vec<Arc<dyn Rearm>> {
+    let table = table();
+    let pollers = table.as_ref().and_then(|entries| entries.get(&fd));
+    pollers.into_iter().flatten().filter_map(Weak::upgrade).collect()
+}

@@ -1,0 +1,255 @@
+use std::error::Error;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::ops::Deref;
+
+use crate::event::Source;
+use crate::{Interest, Registry, Token};
+
+/// A source together with its registration.
+///
+/// It deregisters when it is dropped, before the source is closed, so no later poll can report a
+/// source that is gone, nor a descriptor number that means something else by then. It remembers its
+/// interest, so that setting the same one again makes no system call.
+///
+/// It dereferences to the source; all of wakeful's own read and write through shared references.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use wakeful::unix::pipe;
+/// use wakeful::{Events, Interest, Poll, Token};
+///
+/// let mut poll = Poll::new()?;
+/// let (mut sender, receiver) = pipe::new()?;
+/// let mut receiver = poll.registry().register_owned(receiver, Token(0), Interest::READABLE)?;
+///
+/// sender.write_all(b"hello")?;
+/// let mut events = Events::with_capacity(8);
+/// poll.poll(&mut events, None)?;
+/// let mut text = [0; 5];
+/// receiver.read_exact(&mut text)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Registered<S: Source> {
+    /// Taken only by `deregister` and `drop`, which end the value.
+    source: Option<S>,
+    registry: Registry,
+    token: Token,
+    interest: Interest,
+}
+
+impl<S: Source> Registered<S> {
+    /// Registers `source`; see [`Registry::register`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the registration. The error gives the source back.
+    pub fn new(
+        registry: &Registry,
+        mut source: S,
+        token: Token,
+        interest: Interest,
+    ) -> Result<Registered<S>, SourceError<S>> {
+        match registry.register(&mut source, token, interest) {
+            Ok(()) => {
+                let registry = registry.share();
+                Ok(Registered { source: Some(source), registry, token, interest })
+            }
+            Err(error) => Err(SourceError { source, error }),
+        }
+    }
+
+    /// The token of the events.
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// The interest last set.
+    pub fn interest(&self) -> Interest {
+        self.interest
+    }
+
+    /// Where it is registered.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Waits for something else from now on. Makes no system call if the interest is the same, which
+    /// also means that it does not re-arm: that is [`rearm`](Registered::rearm).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Registry::reregister`]; the earlier interest stays.
+    #[inline]
+    pub fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
+        if interest == self.interest {
+            return Ok(());
+        }
+        self.reregister(self.token, interest)?;
+        self.interest = interest;
+        Ok(())
+    }
+
+    /// Reports under another token from now on. Makes no system call if the token is the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Registry::reregister`]; the earlier token stays.
+    pub fn set_token(&mut self, token: Token) -> io::Result<()> {
+        if token == self.token {
+            return Ok(());
+        }
+        self.reregister(token, self.interest)?;
+        self.token = token;
+        Ok(())
+    }
+
+    /// Asks for another event of these directions: the next poll reports them if they are ready,
+    /// whatever was reported before. One system call.
+    ///
+    /// - One-shot triggers: arms exactly these directions and leaves the others silent.
+    /// - Level and edge: these directions, which must be part of the interest to have an effect, and
+    ///   possibly a spurious event of the others. It serves whoever stops in the middle of draining,
+    ///   and whoever reads a bare descriptor where
+    ///   [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) is the rule.
+    ///
+    /// The [`interest`](Registered::interest) does not change; the trigger of `directions` is ignored.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Registry::reregister`].
+    pub fn rearm(&mut self, directions: Interest) -> io::Result<()> {
+        use crate::Trigger::{Edge, EdgeOneshot, Level, Oneshot};
+        let trigger = self.interest.trigger();
+        let armed = match trigger {
+            Edge | Level => self.interest,
+            Oneshot | EdgeOneshot => directions.with_trigger(trigger),
+        };
+        self.reregister(self.token, armed)
+    }
+
+    /// Ends the registration and gives the source back.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Registry::deregister`]. The error gives the source back.
+    pub fn deregister(mut self) -> Result<S, SourceError<S>> {
+        match self.source.take() {
+            Some(mut source) => match self.registry.deregister(&mut source) {
+                Ok(()) => Ok(source),
+                Err(error) => Err(SourceError { source, error }),
+            },
+            None => unreachable!("the source is taken only by what ends the value"),
+        }
+    }
+
+    fn reregister(&mut self, token: Token, interest: Interest) -> io::Result<()> {
+        match &mut self.source {
+            Some(source) => self.registry.reregister(source, token, interest),
+            None => Ok(()),
+        }
+    }
+}
+
+impl<S: Source> Deref for Registered<S> {
+    type Target = S;
+
+    #[inline]
+    fn deref(&self) -> &S {
+        match &self.source {
+            Some(source) => source,
+            None => unreachable!("the source is taken only by what ends the value"),
+        }
+    }
+}
+
+impl<S: Source> Drop for Registered<S> {
+    fn drop(&mut self) {
+        if let Some(source) = &mut self.source {
+            // It may have been deregistered by hand; there is nobody to tell.
+            let _ = self.registry.deregister(source);
+        }
+    }
+}
+
+impl<S: Source> Read for Registered<S>
+where
+    for<'source> &'source S: Read,
+{
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        (&mut &**self).read(buffer)
+    }
+
+    fn read_vectored(&mut self, buffers: &mut [io::IoSliceMut<'_>]) -> io::Result<usize> {
+        (&mut &**self).read_vectored(buffers)
+    }
+}
+
+impl<S: Source> Write for Registered<S>
+where
+    for<'source> &'source S: Write,
+{
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (&mut &**self).write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        (&mut &**self).write_vectored(slices)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (&mut &**self).flush()
+    }
+}
+
+impl<S: Source + fmt::Debug> fmt::Debug for Registered<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registered")
+            .field("source", &**self)
+            .field("token", &self.token)
+            .field("interest", &self.interest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A registration that failed to begin or to end, with the source that it was about.
+pub struct SourceError<S> {
+    source: S,
+    error: io::Error,
+}
+
+impl<S> SourceError<S> {
+    /// The source, to use it in another way.
+    pub fn into_source(self) -> S {
+        self.source
+    }
+
+    /// The operating system's error.
+    pub fn io_error(&self) -> &io::Error {
+        &self.error
+    }
+}
+
+impl<S> fmt::Debug for SourceError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SourceError").field("error", &self.error).finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Display for SourceError<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.error, f)
+    }
+}
+
+impl<S> Error for SourceError<S> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl<S> From<SourceError<S>> for io::Error {
+    fn from(error: SourceError<S>) -> io::Error {
+        error.error
+    }
+}

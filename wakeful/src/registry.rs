@@ -1,0 +1,188 @@
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::Arc;
+
+use crate::backend::Adapter;
+use crate::event::Source;
+use crate::registered::{Registered, SourceError};
+use crate::wake::Wake;
+use crate::{Capabilities, Interest, Token};
+
+/// What a poller, its registries and its wakers have in common.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) wake: Wake,
+}
+
+impl Shared {
+    pub(crate) fn new(adapter: Arc<dyn Adapter>) -> Shared {
+        Shared { adapter, wake: Wake::default() }
+    }
+
+    /// Lends the backend's descriptor to the outside, for an outer loop to sleep on.
+    fn export(&self) -> BorrowedFd<'_> {
+        if self.wake.sleep.export() {
+            // A failure leaves the wake-up for the next poll; there is nobody to tell.
+            let _ = self.adapter.wake();
+        }
+        self.adapter.descriptor()
+    }
+}
+
+/// Registers sources with a [`Poll`](crate::Poll), from any thread.
+///
+/// A registration takes effect at once, also on a poll that is under way.
+pub struct Registry {
+    shared: Arc<Shared>,
+}
+
+impl Registry {
+    pub(crate) fn new(shared: Shared) -> Registry {
+        Registry { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Starts to report `source` under `token`.
+    ///
+    /// If the source is ready already, the next poll reports it. The source must be registered only
+    /// once, and be deregistered before it is closed: [`Registered`] sees to that.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operating system, untouched. `EEXIST`: registered already. `EPERM`: a regular
+    /// file or directory, which never blocks. `ENOSPC`: the user's limit of epoll watches. `EBADF`,
+    /// `ENOMEM`.
+    ///
+    /// ```
+    /// use wakeful::unix::pipe;
+    /// use wakeful::{Interest, Poll, Token};
+    ///
+    /// let poll = Poll::new()?;
+    /// let (_sender, mut receiver) = pipe::new()?;
+    /// poll.registry().register(&mut receiver, Token(0), Interest::READABLE)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn register<S>(&self, source: &mut S, token: Token, interest: Interest) -> io::Result<()>
+    where
+        S: Source + ?Sized,
+    {
+        crate::trace::registration!("register", token, interest);
+        source.register(self, token, interest)
+    }
+
+    /// Replaces the token and the interest of `source`, and arms it anew: if it is ready, the next
+    /// poll reports it, one-shot or not.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`: not registered. Otherwise as [`register`](Registry::register).
+    pub fn reregister<S>(&self, source: &mut S, token: Token, interest: Interest) -> io::Result<()>
+    where
+        S: Source + ?Sized,
+    {
+        crate::trace::registration!("reregister", token, interest);
+        source.reregister(self, token, interest)
+    }
+
+    /// Ends the registration of `source`: no poll that begins after this returns reports it.
+    ///
+    /// Events of the last poll may still be in [`Events`](crate::Events); forget or ignore them.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`: not registered. `EBADF`: closed already.
+    pub fn deregister<S>(&self, source: &mut S) -> io::Result<()>
+    where
+        S: Source + ?Sized,
+    {
+        crate::trace::deregistration!();
+        source.deregister(self)
+    }
+
+    /// Registers `source` for as long as the returned [`Registered`] lives.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](Registry::register); the error gives the source back.
+    ///
+    /// ```
+    /// use wakeful::unix::pipe;
+    /// use wakeful::{Interest, Poll, Token};
+    ///
+    /// let poll = Poll::new()?;
+    /// let (_sender, receiver) = pipe::new()?;
+    /// let mut receiver = poll.registry().register_owned(receiver, Token(0), Interest::READABLE)?;
+    /// receiver.set_interest(Interest::READABLE)?; // the same: no system call
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn register_owned<S: Source>(
+        &self,
+        source: S,
+        token: Token,
+        interest: Interest,
+    ) -> Result<Registered<S>, SourceError<S>> {
+        Registered::new(self, source, token, interest)
+    }
+
+    /// Another handle to the same poller. It makes no system call, and cannot fail; the `Result` is
+    /// mio's.
+    ///
+    /// # Errors
+    ///
+    /// None.
+    pub fn try_clone(&self) -> io::Result<Registry> {
+        Ok(self.share())
+    }
+
+    /// What [`try_clone`](Registry::try_clone) does, without the `Result`.
+    pub(crate) fn share(&self) -> Registry {
+        Registry { shared: Arc::clone(&self.shared) }
+    }
+
+    /// What the backend can do.
+    pub fn capabilities(&self) -> Capabilities {
+        self.shared.adapter.capabilities()
+    }
+
+    pub(crate) fn register_fd(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.shared.adapter.register(fd, token, interest)
+    }
+
+    pub(crate) fn reregister_fd(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.shared.adapter.reregister(fd, token, interest)
+    }
+
+    pub(crate) fn deregister_fd(&self, fd: RawFd) -> io::Result<()> {
+        self.shared.adapter.deregister(fd)
+    }
+}
+
+/// The descriptor of the poller, for an outer loop to wait on; see
+/// [`Capabilities::nests`] for what it tells.
+impl AsFd for Registry {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.export()
+    }
+}
+
+impl AsRawFd for Registry {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("adapter", &self.shared.adapter).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::Token;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Wakers per bit set: 64 words of 64 bits.
+const GROUP: usize = 64 * 64;
+
+/// Which of up to 4096 wakers woke: a bit each, and a bit for each word that is not zero.
+#[derive(Debug)]
+struct Group {
+    summary: AtomicU64,
+    words: Box<[AtomicU64]>,
+}
+
+/// One waker's place.
+#[derive(Debug)]
+pub(crate) struct WakerKey {
+    group: Arc<Group>,
+    index: usize,
+}
+
+impl WakerKey {
+    fn word(&self) -> usize {
+        self.index % GROUP / 64
+    }
+
+    fn bit(&self) -> u64 {
+        1 << (self.index % 64)
+    }
+
+    /// Marks the waker as woken. False if it was already, and so will be reported in any case: what
+    /// its thread wrote before is visible to the poller through this very operation.
+    #[inline]
+    pub(crate) fn set(&self) -> bool {
+        let before = self.group.words[self.word()].fetch_or(self.bit(), Ordering::SeqCst);
+        if before & self.bit() != 0 {
+            return false;
+        }
+        // If the word is listed, whoever takes it off the list will look at the word after that, and
+        // find the bit: all four operations are sequentially consistent.
+        let listed = 1 << self.word();
+        if self.group.summary.load(Ordering::SeqCst) & listed == 0 {
+            self.group.summary.fetch_or(listed, Ordering::SeqCst);
+        }
+        true
+    }
+
+    pub(crate) fn clear(&self) {
+        self.group.words[self.word()].fetch_and(!self.bit(), Ordering::AcqRel);
+    }
+
+    fn is_set(&self) -> bool {
+        self.group.words[self.word()].load(Ordering::Acquire) & self.bit() != 0
+    }
+}
+
+/// The wakers of one poller.
+#[derive(Debug, Default)]
+pub(crate) struct Wakers {
+    groups: Vec<Arc<Group>>,
+    slots: Vec<Slot>,
+    free: Vec<usize>,
+    /// Woken, taken off the bit sets, and yet to be reported, in that order.
+    queue: VecDeque<usize>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    token: Token,
+    queued: bool,
+    /// The waker is gone; the place is free once its last wake-up has been reported.
+    abandoned: bool,
+}
+
+impl Wakers {
+    pub(crate) fn add(&mut self, token: Token) -> WakerKey {
+        let slot = Slot { token, queued: false, abandoned: false };
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.slots[index] = slot;
+                index
+            }
+            None => {
+                self.slots.push(slot);
+                self.slots.len() - 1
+            }
+        };
+        if index / GROUP == self.groups.len() {
+            let words = (0..64).map(|_| AtomicU64::new(0)).collect();
+            self.groups.push(Arc::new(Group { summary: AtomicU64::new(0), words }));
+        }
+        WakerKey { group: Arc::clone(&self.groups[index / GROUP]), index }
+    }
+
+    pub(crate) fn remove(&mut self, key: &WakerKey) {
+        let slot = &mut self.slots[key.index];
+        if slot.queued || key.is_set() {
+            slot.abandoned = true;
+        } else {
+            self.free.push(key.index);
+        }
+    }
+
+    /// Hands the tokens of woken wakers to `report`, `room` at most, each in its turn. Whether some
+    /// are left over.
+    pub(crate) fn take(&mut self, room: usize, mut report: impl FnMut(Token)) -> bool {
+        // Taking up new wake-ups only when the earlier ones are done keeps the queue bounded, and
+        // keeps a waker that wakes without pause from overtaking the others.
+        if self.queue.is_empty() {
+            self.collect();
+        }
+        for _ in 0..room {
+            let Some(index) = self.queue.pop_front() else { break };
+            let slot = &mut self.slots[index];
+            slot.queued = false;
+            report(slot.token);
+            if slot.abandoned {
+                self.free.push(index);
+            }
+        }
+        !self.queue.is_empty()
+    }
+
+    fn collect(&mut self) {
+        for (number, group) in self.groups.iter().enumerate() {
+            for word in bits(group.summary.swap(0, Ordering::SeqCst)) {
+                for bit in bits(group.words[word].swap(0, Ordering::SeqCst)) {
+                    let index = number * GROUP + word * 64 + bit;
+                    self.slots[index].queued = true;
+                    self.queue.push_back(index);
+                }
+            }
+        }
+    }
+}
+
+/// The positions of the bits that are set.
+fn bits(mut word: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let position = word.trailing_zeros() as usize;
+        word &= word.checked_sub(1)?;
+        Some(position)
+    })
+}
