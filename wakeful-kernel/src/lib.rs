@@ -32,6 +32,7 @@
 mod error;
 
 pub mod descriptor;
+pub mod guard;
 pub mod pipe;
 pub mod poll;
 pub mod readiness;

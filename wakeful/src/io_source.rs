@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
+use wakeful_kernel::guard::{Guard, LastWord};
+
 use crate::event::Source;
 use crate::rearm::{self, Direction};
 use crate::{Interest, Registry, Token};
@@ -12,21 +14,26 @@ use crate::{Interest, Registry, Token};
 ///
 /// As large as `T`, and free of cost while there is no such poller; see [`rearm`].
 pub(crate) struct IoSource<T: AsFd> {
-    /// Taken only by `into_inner`, which ends the value.
-    inner: Option<T>,
+    inner: Guard<Descriptor<T>>,
+}
+
+struct Descriptor<T: AsFd>(T);
+
+impl<T: AsFd> LastWord for Descriptor<T> {
+    #[inline]
+    fn last_word(&mut self) {
+        rearm::closing(self.0.as_fd().as_raw_fd());
+    }
 }
 
 impl<T: AsFd> IoSource<T> {
     pub(crate) fn new(inner: T) -> IoSource<T> {
-        IoSource { inner: Some(inner) }
+        IoSource { inner: Guard::new(Descriptor(inner)) }
     }
 
     #[inline]
     pub(crate) fn get(&self) -> &T {
-        match &self.inner {
-            Some(inner) => inner,
-            None => unreachable!("the owner is taken only by what ends the value"),
-        }
+        &self.inner.0
     }
 
     #[inline]
@@ -34,11 +41,8 @@ impl<T: AsFd> IoSource<T> {
         self.get().as_fd().as_raw_fd()
     }
 
-    pub(crate) fn into_inner(mut self) -> T {
-        match self.inner.take() {
-            Some(inner) => inner,
-            None => unreachable!("the owner is taken only by what ends the value"),
-        }
+    pub(crate) fn into_inner(self) -> T {
+        Guard::into_inner(self.inner).0
     }
 
     /// Runs an operation; if it would block, the direction is armed again.
@@ -68,15 +72,6 @@ impl<T: AsFd> AsFd for IoSource<T> {
     #[inline]
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.get().as_fd()
-    }
-}
-
-impl<T: AsFd> Drop for IoSource<T> {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(inner) = &self.inner {
-            rearm::closing(inner.as_fd().as_raw_fd());
-        }
     }
 }
 

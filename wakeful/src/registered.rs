@@ -3,6 +3,8 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::ops::Deref;
 
+use wakeful_kernel::guard::{Guard, LastWord};
+
 use crate::event::Source;
 use crate::{Interest, Registry, Token};
 
@@ -31,11 +33,21 @@ use crate::{Interest, Registry, Token};
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub struct Registered<S: Source> {
-    /// Taken only by `deregister` and `drop`, which end the value.
-    source: Option<S>,
+    inner: Guard<Registration<S>>,
+}
+
+struct Registration<S: Source> {
+    source: S,
     registry: Registry,
     token: Token,
     interest: Interest,
+}
+
+impl<S: Source> LastWord for Registration<S> {
+    fn last_word(&mut self) {
+        // It may have been deregistered by hand; there is nobody to tell.
+        let _ = self.registry.deregister(&mut self.source);
+    }
 }
 
 impl<S: Source> Registered<S> {
@@ -53,7 +65,8 @@ impl<S: Source> Registered<S> {
         match registry.register(&mut source, token, interest) {
             Ok(()) => {
                 let registry = registry.share();
-                Ok(Registered { source: Some(source), registry, token, interest })
+                let inner = Guard::new(Registration { source, registry, token, interest });
+                Ok(Registered { inner })
             }
             Err(error) => Err(SourceError { source, error }),
         }
@@ -61,17 +74,17 @@ impl<S: Source> Registered<S> {
 
     /// The token of the events.
     pub fn token(&self) -> Token {
-        self.token
+        self.inner.token
     }
 
     /// The interest last set.
     pub fn interest(&self) -> Interest {
-        self.interest
+        self.inner.interest
     }
 
     /// Where it is registered.
     pub fn registry(&self) -> &Registry {
-        &self.registry
+        &self.inner.registry
     }
 
     /// Waits for something else from now on. Makes no system call if the interest is the same, which
@@ -82,11 +95,11 @@ impl<S: Source> Registered<S> {
     /// Those of [`Registry::reregister`]; the earlier interest stays.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
-        if interest == self.interest {
+        if interest == self.inner.interest {
             return Ok(());
         }
-        self.reregister(self.token, interest)?;
-        self.interest = interest;
+        self.reregister(self.inner.token, interest)?;
+        self.inner.interest = interest;
         Ok(())
     }
 
@@ -96,11 +109,11 @@ impl<S: Source> Registered<S> {
     ///
     /// Those of [`Registry::reregister`]; the earlier token stays.
     pub fn set_token(&mut self, token: Token) -> io::Result<()> {
-        if token == self.token {
+        if token == self.inner.token {
             return Ok(());
         }
-        self.reregister(token, self.interest)?;
-        self.token = token;
+        self.reregister(token, self.inner.interest)?;
+        self.inner.token = token;
         Ok(())
     }
 
@@ -120,12 +133,12 @@ impl<S: Source> Registered<S> {
     /// Those of [`Registry::reregister`].
     pub fn rearm(&mut self, directions: Interest) -> io::Result<()> {
         use crate::Trigger::{Edge, EdgeOneshot, Level, Oneshot};
-        let trigger = self.interest.trigger();
+        let trigger = self.inner.interest.trigger();
         let armed = match trigger {
-            Edge | Level => self.interest,
+            Edge | Level => self.inner.interest,
             Oneshot | EdgeOneshot => directions.with_trigger(trigger),
         };
-        self.reregister(self.token, armed)
+        self.reregister(self.inner.token, armed)
     }
 
     /// Ends the registration and gives the source back.
@@ -133,21 +146,17 @@ impl<S: Source> Registered<S> {
     /// # Errors
     ///
     /// Those of [`Registry::deregister`]. The error gives the source back.
-    pub fn deregister(mut self) -> Result<S, SourceError<S>> {
-        match self.source.take() {
-            Some(mut source) => match self.registry.deregister(&mut source) {
-                Ok(()) => Ok(source),
-                Err(error) => Err(SourceError { source, error }),
-            },
-            None => unreachable!("the source is taken only by what ends the value"),
+    pub fn deregister(self) -> Result<S, SourceError<S>> {
+        let Registration { mut source, registry, .. } = Guard::into_inner(self.inner);
+        match registry.deregister(&mut source) {
+            Ok(()) => Ok(source),
+            Err(error) => Err(SourceError { source, error }),
         }
     }
 
     fn reregister(&mut self, token: Token, interest: Interest) -> io::Result<()> {
-        match &mut self.source {
-            Some(source) => self.registry.reregister(source, token, interest),
-            None => Ok(()),
-        }
+        let Registration { source, registry, .. } = &mut *self.inner;
+        registry.reregister(source, token, interest)
     }
 }
 
@@ -156,19 +165,7 @@ impl<S: Source> Deref for Registered<S> {
 
     #[inline]
     fn deref(&self) -> &S {
-        match &self.source {
-            Some(source) => source,
-            None => unreachable!("the source is taken only by what ends the value"),
-        }
-    }
-}
-
-impl<S: Source> Drop for Registered<S> {
-    fn drop(&mut self) {
-        if let Some(source) = &mut self.source {
-            // It may have been deregistered by hand; there is nobody to tell.
-            let _ = self.registry.deregister(source);
-        }
+        &self.inner.source
     }
 }
 
@@ -206,8 +203,8 @@ impl<S: Source + fmt::Debug> fmt::Debug for Registered<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registered")
             .field("source", &**self)
-            .field("token", &self.token)
-            .field("interest", &self.interest)
+            .field("token", &self.inner.token)
+            .field("interest", &self.inner.interest)
             .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,207 @@
+//! Ends, errors and exceptions: what an event says of them, on every backend.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+
+use common::subject::{Bare, pseudo_terminal_pair, tcp_pair};
+use common::{Loop, every_backend, until_would_block};
+use socket2::SockRef;
+use wakeful::event::Event;
+use wakeful::net::{TcpStream, UnixStream};
+use wakeful::unix::SourceFd;
+use wakeful::{Backend, Interest, Token, Trigger, pipe};
+
+const TOKEN: Token = Token(7);
+
+every_backend! {
+    fn half_close_is_read_closed(backend) {
+        for trigger in [Trigger::Edge, Trigger::Level, Trigger::Oneshot] {
+            let (mut stream, mut peer) = tcp_pair();
+            let mut events = Loop::new(backend);
+            let interest = Interest::READABLE.with_trigger(trigger);
+            events.registry().register(&mut stream, TOKEN, interest).unwrap();
+            peer.write_all(b"the last words").unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+            if trigger == Trigger::Oneshot {
+                // The words alone may have been the one event.
+                events.expect_readable(TOKEN);
+                events.registry().reregister(&mut stream, TOKEN, interest).unwrap();
+            }
+            let event = events.expect(TOKEN, Event::is_read_closed);
+            assert!(event.is_readable() && !event.is_write_closed(), "{event:?}");
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "the last words");
+            assert_eq!((&peer).read(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+            stream.write_all(b"still heard").unwrap();
+        }
+    }
+
+    fn half_close_after_the_data_was_reported(backend) {
+        let (mut stream, mut peer) = tcp_pair();
+        let mut events = Loop::new(backend);
+        events.registry().register(&mut stream, TOKEN, Interest::READABLE).unwrap();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(TOKEN);
+        // Not drained: the end is news all the same.
+        peer.shutdown(Shutdown::Write).unwrap();
+        let event = events.expect(TOKEN, Event::is_read_closed);
+        assert!(event.is_readable(), "{event:?}");
+    }
+
+    fn full_close_is_both(backend) {
+        let (mut stream, peer) = UnixStream::pair().unwrap();
+        let mut events = Loop::new(backend);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        events.registry().register(&mut stream, TOKEN, both).unwrap();
+        drop(peer);
+        let event = events.expect(TOKEN, |event| event.is_read_closed() && event.is_write_closed());
+        assert!(event.is_readable() && event.is_writable(), "{event:?}");
+        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        assert_eq!(stream.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    fn reset_is_an_error(backend) {
+        let (mut stream, peer) = tcp_pair();
+        let mut events = Loop::new(backend);
+        events.registry().register(&mut stream, TOKEN, Interest::ERROR).unwrap();
+        events.expect_silence();
+        SockRef::from(&peer).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(peer);
+        let event = events.expect(TOKEN, Event::is_error);
+        assert!(event.is_read_closed() && event.is_write_closed(), "{event:?}");
+        assert_eq!(stream.take_error().unwrap().unwrap().kind(), ErrorKind::ConnectionReset);
+        // Reported once, not again and again.
+        events.expect_silence();
+    }
+
+    fn refused_connection_is_an_error(backend) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let mut events = Loop::new(backend);
+        let mut stream = TcpStream::connect(address).unwrap();
+        events.registry().register(&mut stream, TOKEN, Interest::WRITABLE).unwrap();
+        let event = events.expect(TOKEN, Event::is_error);
+        assert!(event.is_write_closed(), "{event:?}");
+        assert_eq!(stream.take_error().unwrap().unwrap().kind(), ErrorKind::ConnectionRefused);
+    }
+
+    fn out_of_band_data_is_priority(backend) {
+        let (mut stream, peer) = tcp_pair();
+        let mut events = Loop::new(backend);
+        events.registry().register(&mut stream, TOKEN, Interest::PRIORITY).unwrap();
+        (&peer).write_all(b"ordinary").unwrap();
+        events.expect_silence();
+        SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+        let event = events.expect(TOKEN, Event::is_priority);
+        assert!(event.is_readable(), "{event:?}");
+        let mut urgent = [std::mem::MaybeUninit::uninit()];
+        SockRef::from(&stream).recv_out_of_band(&mut urgent).unwrap();
+    }
+
+    fn pipe_without_reader_is_write_closed(backend) {
+        let (mut sender, receiver) = pipe::new().unwrap();
+        let mut events = Loop::new(backend);
+        events.registry().register(&mut sender, TOKEN, Interest::WRITABLE).unwrap();
+        events.expect_writable(TOKEN);
+        drop(receiver);
+        let event = events.expect(TOKEN, Event::is_write_closed);
+        assert!(event.is_error(), "{event:?}");
+        assert_eq!(sender.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    }
+
+    fn pipe_without_writer_is_read_closed(backend) {
+        let (mut sender, mut receiver) = pipe::new().unwrap();
+        let mut events = Loop::new(backend);
+        events.registry().register(&mut receiver, TOKEN, Interest::READABLE).unwrap();
+        sender.write_all(b"x").unwrap();
+        drop(sender);
+        events.expect(TOKEN, Event::is_read_closed);
+        assert_eq!(receiver.read(&mut [0; 8]).unwrap(), 1);
+        assert_eq!(receiver.read(&mut [0; 8]).unwrap(), 0);
+    }
+
+    fn hung_up_terminal_is_closed(backend) {
+        let (terminal, controller) = pseudo_terminal_pair();
+        let mut events = Loop::new(backend);
+        let mut controller = Bare(controller);
+        events.registry().register(&mut controller, TOKEN, Interest::READABLE).unwrap();
+        drop(terminal);
+        events.expect(TOKEN, Event::is_read_closed);
+        events.expect_silence();
+    }
+
+    fn regular_files_and_directories_are_refused(backend) {
+        let events = Loop::new(backend);
+        for file in [tempfile::tempfile().unwrap(), File::open("/").unwrap()] {
+            let fd = file.as_raw_fd();
+            let error = events
+                .registry()
+                .register(&mut SourceFd(&fd), TOKEN, Interest::READABLE)
+                .unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+        }
+    }
+
+    fn what_is_not_open_is_refused(backend) {
+        let events = Loop::new(backend);
+        for fd in [-1, i32::MAX] {
+            let error = events
+                .registry()
+                .register(&mut SourceFd(&fd), TOKEN, Interest::READABLE)
+                .unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+        }
+    }
+
+    fn both_ends_of_a_conversation(backend) {
+        // Two ends in one poller, each woken by the other, until a megabyte went each way.
+        const TOTAL: usize = 1 << 20;
+        let (mut left, mut right) = tcp_pair();
+        let mut events = Loop::new(backend);
+        let both = Interest::READABLE | Interest::WRITABLE;
+        events.registry().register(&mut left, Token(0), both).unwrap();
+        events.registry().register(&mut right, Token(1), both).unwrap();
+        let (mut sent, mut received) = ([0; 2], [0; 2]);
+        let start = std::time::Instant::now();
+        while received != [TOTAL; 2] {
+            assert!(start.elapsed() < common::DEADLINE, "stuck at {sent:?} sent, {received:?} received");
+            for event in events.poll(common::DEADLINE) {
+                let index = event.token().0;
+                let mut stream = [&left, &right][index];
+                if event.is_readable() {
+                    received[index] += until_would_block(|| stream.read(&mut [0; 4096]));
+                }
+                if event.is_writable() {
+                    while sent[index] < TOTAL {
+                        match stream.write(&vec![1; (TOTAL - sent[index]).min(30_000)]) {
+                            Ok(count) => sent[index] += count,
+                            Err(error) => {
+                                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                                break;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn epoll_refuses_what_never_blocks() {
+    let events = Loop::new(Backend::Epoll);
+    let null = File::open("/dev/null").unwrap();
+    let error = events
+        .registry()
+        .register(&mut SourceFd(&null.as_raw_fd()), TOKEN, Interest::READABLE)
+        .unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EPERM));
+}
