@@ -37,6 +37,7 @@ macro_rules! every_backend {
     )+};
 }
 
+#[allow(unused_imports)]
 pub(crate) use every_backend;
 
 /// Runs a test where its backend exists.
