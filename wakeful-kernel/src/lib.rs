@@ -38,6 +38,7 @@ pub mod poll;
 pub mod readiness;
 pub mod signal;
 pub mod sys;
+pub mod system;
 
 // The only place in this crate where an operating system is named (beside `sys`, which declares
 // what each of them exports).

@@ -1,0 +1,227 @@
+//! One loop: a poller, a listener, and its connections.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use wakeful::net::{TcpListener, TcpStream};
+use wakeful::{Events, Interest, Poll, Registered, Token};
+
+use super::service::{Context, Drive, Key, Service};
+use super::statistics::Statistics;
+use super::stop::{Signals, Stop};
+use super::{LISTENER, SIGNALS, STOP};
+
+const EVENTS: usize = 256;
+
+/// Out of descriptors, accepting pauses so long, or until a connection ends.
+const PAUSE: Duration = Duration::from_millis(100);
+
+pub(super) struct Server<S: Service> {
+    poll: Poll,
+    /// Closed when the server is to stop.
+    listener: Option<Registered<TcpListener>>,
+    service: S,
+    connections: Slab<Connection<S::State>>,
+    next_generation: u64,
+    /// Connections that have more to do than their share.
+    again: Vec<Key>,
+    /// When to accept once more.
+    paused_until: Option<Instant>,
+    signals: Option<Signals>,
+    stop: Arc<Stop>,
+    grace: Duration,
+    /// When a stopping server ends, finished or not.
+    end: Option<Instant>,
+    statistics: Statistics,
+}
+
+struct Connection<State> {
+    stream: Registered<TcpStream>,
+    generation: u64,
+    state: State,
+}
+
+impl<S: Service> Server<S> {
+    pub(super) fn new(
+        poll: Poll,
+        listener: TcpListener,
+        service: S,
+        stop: Arc<Stop>,
+        grace: Duration,
+    ) -> io::Result<Server<S>> {
+        let listener = poll.registry().register_owned(listener, LISTENER, Interest::READABLE)?;
+        Ok(Server {
+            poll,
+            listener: Some(listener),
+            service,
+            connections: Slab::new(),
+            next_generation: 0,
+            again: Vec::new(),
+            paused_until: None,
+            signals: None,
+            stop,
+            grace,
+            end: None,
+            statistics: Statistics::default(),
+        })
+    }
+
+    /// Makes this loop the one that hears of signals.
+    pub(super) fn watch(&mut self, signals: Signals) -> io::Result<()> {
+        signals.register(self.poll.registry())?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    pub(super) fn run(mut self) -> io::Result<Statistics> {
+        let mut events = Events::with_capacity(EVENTS);
+        let mut now = Instant::now();
+        while !self.is_over(now) {
+            match self.poll.poll(&mut events, self.timeout(now)) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            now = Instant::now();
+            self.statistics.polls += 1;
+            self.statistics.events += events.len() as u64;
+            for event in &events {
+                match event.token() {
+                    LISTENER => self.accept(now)?,
+                    STOP => self.begin_to_stop(now),
+                    SIGNALS => {
+                        while self.signals.as_ref().is_some_and(Signals::take) {
+                            self.stop.raise();
+                        }
+                    }
+                    Token(index) => self.drive(index, now)?,
+                }
+            }
+            self.drive_the_rest(now)?;
+        }
+        Ok(self.statistics)
+    }
+
+    fn is_over(&self, now: Instant) -> bool {
+        let Some(end) = self.end else { return false };
+        self.connections.is_empty() || end <= now || self.stop.is_urgent()
+    }
+
+    fn timeout(&self, now: Instant) -> Option<Duration> {
+        if !self.again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        [self.service.next_deadline(), self.paused_until, self.end]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|deadline| deadline.saturating_duration_since(now))
+    }
+
+    fn accept(&mut self, now: Instant) -> io::Result<()> {
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        self.paused_until = None;
+        for connection in listener.accept_all() {
+            match connection {
+                Ok((stream, _)) => self.open(stream, now)?,
+                Err(error) if is_shortage(&error) => {
+                    // The connections wait in the queue, and the poller is silent about them.
+                    self.paused_until = Some(now + PAUSE);
+                    self.statistics.pauses += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.listener = Some(listener);
+        Ok(())
+    }
+
+    /// A new connection is driven first: what it has sent by now, often all that it ever will, costs
+    /// no registration.
+    fn open(&mut self, stream: TcpStream, now: Instant) -> io::Result<()> {
+        self.next_generation += 1;
+        let generation = self.next_generation;
+        let key = Key { index: self.connections.vacant_key(), generation };
+        let mut state = self.service.open();
+        self.statistics.accepted += 1;
+        let mut context =
+            Context { key, now, stopping: false, statistics: &mut self.statistics };
+        let interest = match self.service.drive(&stream, &mut state, &mut context) {
+            Drive::Close => return Ok(()),
+            Drive::Write => Interest::READABLE | Interest::WRITABLE,
+            Drive::Read => Interest::READABLE,
+            Drive::Again => {
+                self.again.push(key);
+                Interest::READABLE
+            }
+        };
+        let stream = self.poll.registry().register_owned(stream, Token(key.index), interest)?;
+        self.connections.insert(Connection { stream, generation, state });
+        self.statistics.peak = self.statistics.peak.max(self.connections.len());
+        Ok(())
+    }
+
+    /// An event of a connection that has ended meanwhile may reach its successor: no harm.
+    fn drive(&mut self, index: usize, now: Instant) -> io::Result<()> {
+        let Some(connection) = self.connections.get_mut(index) else { return Ok(()) };
+        let key = Key { index, generation: connection.generation };
+        let stopping = self.end.is_some();
+        let mut context = Context { key, now, stopping, statistics: &mut self.statistics };
+        let Connection { stream, state, .. } = connection;
+        match self.service.drive(stream, state, &mut context) {
+            Drive::Read => {}
+            // Once a connection has had to wait for room it goes on hearing of it: an edge costs
+            // nothing while there is none.
+            Drive::Write => stream.set_interest(Interest::READABLE | Interest::WRITABLE)?,
+            Drive::Again => self.again.push(key),
+            Drive::Close => {
+                self.connections.remove(index);
+                if self.paused_until.is_some() {
+                    self.paused_until = Some(now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn drive_key(&mut self, key: Key, now: Instant) -> io::Result<()> {
+        let current = self.connections.get(key.index).map(|connection| connection.generation);
+        if current == Some(key.generation) { self.drive(key.index, now) } else { Ok(()) }
+    }
+
+    /// What is to be done without an event.
+    fn drive_the_rest(&mut self, now: Instant) -> io::Result<()> {
+        for key in std::mem::take(&mut self.again) {
+            self.drive_key(key, now)?;
+        }
+        while let Some(key) = self.service.take_expired(now) {
+            self.drive_key(key, now)?;
+        }
+        if self.paused_until.is_some_and(|until| until <= now) {
+            self.accept(now)?;
+        }
+        Ok(())
+    }
+
+    fn begin_to_stop(&mut self, now: Instant) {
+        if self.end.is_some() || !self.stop.is_raised() {
+            return;
+        }
+        self.listener = None;
+        self.paused_until = None;
+        self.end = Some(now + self.grace);
+        // Each is told; the idle ones end.
+        self.again = self
+            .connections
+            .iter()
+            .map(|(index, connection)| Key { index, generation: connection.generation })
+            .collect();
+    }
+}
+
+/// Out of descriptors or memory, the process or the system.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|errno| shortages.contains(&errno))
+}

@@ -1,0 +1,70 @@
+//! How a server is told to stop: a signal to one loop, which wakes the others.
+
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use wakeful::unix::SourceFd;
+use wakeful::{Interest, Registry, Trigger, Waker};
+use wakeful_kernel::linux::SignalFd;
+use wakeful_kernel::signal::SignalSet;
+
+use super::{SIGNALS, STOP};
+
+/// ^C and kill(1), taken out of the ordinary way of signals.
+pub(super) struct Signals {
+    descriptor: SignalFd,
+}
+
+impl Signals {
+    /// Blocks the signals in this thread and those that it starts from now on.
+    pub(super) fn block() -> anyhow::Result<Signals> {
+        let signals = SignalSet::of(&[libc::SIGINT, libc::SIGTERM])?;
+        signals.block()?;
+        Ok(Signals { descriptor: SignalFd::new(&signals)? })
+    }
+
+    pub(super) fn register(&self, registry: &Registry) -> io::Result<()> {
+        let level = Interest::READABLE.with_trigger(Trigger::Level);
+        registry.register(&mut SourceFd(&self.descriptor.as_raw_fd()), SIGNALS, level)
+    }
+
+    /// Takes one signal; whether there was one.
+    pub(super) fn take(&self) -> bool {
+        self.descriptor.read().is_ok()
+    }
+}
+
+/// Shared by the loops.
+#[derive(Debug)]
+pub(super) struct Stop {
+    /// 0: go on; 1: finish; more: end at once.
+    requests: AtomicU32,
+    wakers: Vec<Waker>,
+}
+
+impl Stop {
+    pub(super) fn new<'poll>(
+        registries: impl Iterator<Item = &'poll Registry>,
+    ) -> io::Result<Stop> {
+        let wakers = registries.map(|registry| Waker::new(registry, STOP)).collect::<Result<_, _>>()?;
+        Ok(Stop { requests: AtomicU32::new(0), wakers })
+    }
+
+    /// Asks all loops to finish, and when asked again, to end at once.
+    pub(super) fn raise(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        for waker in &self.wakers {
+            // A loop that cannot be woken has ended.
+            let _ = waker.wake();
+        }
+    }
+
+    pub(super) fn is_raised(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
+    }
+
+    pub(super) fn is_urgent(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 1
+    }
+}

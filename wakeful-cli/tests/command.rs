@@ -1,0 +1,198 @@
+//! The command as a user meets it.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{Server, ask, connect, run, wakeful};
+
+#[test]
+fn the_tour_ends_well_on_every_backend() {
+    for backend in ["epoll", "poll"] {
+        let start = Instant::now();
+        let (status, output, errors) = run(wakeful().env("WAKEFUL_BACKEND", backend));
+        assert!(status.success(), "{output}{errors}");
+        assert!(output.contains(&format!("waiting with {backend}")), "{output}");
+        assert!(output.contains("5 of 5 as promised"), "{output}");
+        assert!(!output.contains('\x1b'), "no colours into a pipe: {output:?}");
+        assert!(start.elapsed() < Duration::from_secs(10));
+    }
+}
+
+#[test]
+fn an_unknown_backend_is_an_error_that_says_what_to_do() {
+    let (status, _, errors) = run(wakeful().env("WAKEFUL_BACKEND", "select"));
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains("\"select\"") && errors.contains("use one of epoll, poll"), "{errors}");
+}
+
+#[test]
+fn wrong_arguments_are_errors() {
+    for arguments in [
+        &["nonsense"][..],
+        &["serve"],
+        &["serve", "echo", "--listen", "nowhere"],
+        &["serve", "echo", "--threads", "0"],
+    ] {
+        let (status, _, errors) = run(wakeful().args(arguments));
+        assert_eq!(status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.contains("--help"), "{errors}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (status, _, errors) = run(wakeful().args(["serve", "echo", "--listen", &address]));
+    assert_eq!(status.code(), Some(1));
+    assert!(errors.contains(&address) && errors.contains("in use"), "{errors}");
+}
+
+#[test]
+fn info_tells_the_same_in_text_and_in_json() {
+    let (status, json, _) = run(wakeful().args(["info", "--json"]));
+    assert!(status.success());
+    let info: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let names: Vec<_> =
+        info["backends"].as_array().unwrap().iter().map(|backend| &backend["name"]).collect();
+    assert_eq!(names, ["epoll", "poll"]);
+    assert!(info["limits"]["open_files_hard"].as_u64().unwrap() > 0);
+    assert!(info["limits"]["epoll_watches"].as_u64().unwrap() > 0);
+    let (status, text, _) = run(wakeful().arg("info"));
+    assert!(status.success());
+    for word in ["epoll (default)", "emulated", info["release"].as_str().unwrap()] {
+        assert!(text.contains(word), "{word} in {text}");
+    }
+}
+
+#[test]
+fn echo_sends_everything_back_and_stops_gracefully() {
+    for backend in ["epoll", "poll"] {
+        let server = Server::start_with(wakeful().env("WAKEFUL_BACKEND", backend), &["echo"]);
+        assert!(server.banner.contains(backend), "{}", server.banner);
+        let mut stream = connect(server.address);
+        let mut writer = stream.try_clone().unwrap();
+        // Far more than all buffers hold, so that both sides have to wait for one another.
+        let sent: Vec<u8> = (0..8_000_000u32).map(|number| number.to_le_bytes()[1]).collect();
+        let bytes = sent.clone();
+        let sender = thread::spawn(move || {
+            writer.write_all(&bytes).unwrap();
+            writer.shutdown(Shutdown::Write).unwrap();
+        });
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        sender.join().unwrap();
+        assert!(received == sent, "{} of {} bytes", received.len(), sent.len());
+
+        // Whoever is connected when ^C comes is let go with what it sent.
+        let mut last = connect(server.address);
+        last.write_all(b"last words").unwrap();
+        last.read_exact(&mut [0; 4]).unwrap();
+        let (status, output) = server.stop();
+        let mut rest = String::new();
+        last.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, " words");
+        assert!(status.success() && output.contains("stopped after 2 connections"), "{output}");
+    }
+}
+
+#[test]
+fn echo_runs_on_several_threads() {
+    let server = Server::start(&["echo", "--threads", "3"]);
+    assert!(server.banner.contains("3 threads"), "{}", server.banner);
+    let streams: Vec<_> = (0..50).map(|_| connect(server.address)).collect();
+    for (number, mut stream) in streams.iter().enumerate() {
+        stream.write_all(&[number as u8; 100]).unwrap();
+    }
+    for (number, mut stream) in streams.iter().enumerate() {
+        let mut answer = [0; 100];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, [number as u8; 100]);
+    }
+    let (status, output) = server.stop();
+    assert!(status.success() && output.contains("stopped after 50 connections"), "{output}");
+}
+
+#[test]
+fn drop_closes_what_it_accepts() {
+    let server = Server::start(&["drop"]);
+    for _ in 0..20 {
+        assert_eq!(connect(server.address).read(&mut [0; 8]).unwrap(), 0);
+    }
+    let (status, output) = server.stop();
+    assert!(status.success() && output.contains("stopped after 20 connections"), "{output}");
+}
+
+#[test]
+fn delay_answers_in_time_and_in_order_of_time() {
+    let server = Server::start(&["delay"]);
+    let start = Instant::now();
+    let address = server.address;
+    let (sender, order) = std::sync::mpsc::channel();
+    for delay in [300, 200, 100] {
+        let sender = sender.clone();
+        thread::spawn(move || {
+            let request = format!("GET /{delay}/after-{delay} HTTP/1.1\r\nConnection: close\r\n\r\n");
+            sender.send((delay, ask(address, &request).unwrap(), start.elapsed())).unwrap();
+        });
+    }
+    for expected in [100, 200, 300] {
+        let (delay, answer, elapsed) = order.recv_timeout(common::DEADLINE).unwrap();
+        assert_eq!(delay, expected);
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\nafter-{delay}")), "{answer}");
+        assert!(elapsed >= Duration::from_millis(delay));
+    }
+    let answer = ask(address, "GET / HTTP/1.1\r\n\r\n").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("/1000/hello"), "{answer}");
+    assert!(ask(address, "\r\n\0\r\n\r\n").unwrap().starts_with("HTTP/1.1 400"));
+
+    // Two requests in one segment over one connection, one after the other.
+    let request = "GET /5/one HTTP/1.1\r\n\r\nGET /0/two HTTP/1.1\r\nConnection: close\r\n\r\n";
+    let answer = ask(address, request).unwrap();
+    assert!(answer.contains("one") && answer.ends_with("two"), "{answer}");
+
+    // A request under way when ^C comes is answered; an idle connection is not waited for.
+    let idle = connect(address);
+    let mut waiting = connect(address);
+    waiting.write_all(b"GET /500/late HTTP/1.1\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    let (status, output) = server.stop();
+    let mut answer = String::new();
+    waiting.read_to_string(&mut answer).unwrap();
+    assert!(answer.ends_with("late"), "{answer}");
+    assert!(status.success(), "{output}");
+    drop(idle);
+}
+
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    let server = Server::start(&["delay", "--grace", "3600"]);
+    let mut waiting = connect(server.address);
+    waiting.write_all(b"GET /3600000/never HTTP/1.1\r\n\r\n").unwrap();
+    thread::sleep(Duration::from_millis(100));
+    server.signal(libc::SIGTERM);
+    thread::sleep(Duration::from_millis(100));
+    let (status, output) = server.stop();
+    assert!(status.success() && output.contains("stopped after 1 connections"), "{output}");
+}
+
+#[test]
+fn out_of_descriptors_nobody_is_lost() {
+    // A shell lowers the limit of the server alone.
+    let program = env!("CARGO_BIN_EXE_wakeful");
+    let mut shell = std::process::Command::new("sh");
+    shell.args(["-c", &format!("ulimit -n 32; exec {program} \"$@\""), "sh"]);
+    let server = Server::start_with(&mut shell, &["echo"]);
+    let streams: Vec<_> = (0..60).map(|_| connect(server.address)).collect();
+    for mut stream in streams {
+        stream.write_all(b"me too").unwrap();
+        let mut answer = [0; 6];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"me too");
+    }
+    let (status, output) = server.stop();
+    assert!(status.success() && output.contains("accepting had to pause"), "{output}");
+}
