@@ -156,13 +156,16 @@ const BITS: &[(Readiness, libc::c_short)] = &[
 ];
 
 fn to_poll(readiness: Readiness) -> libc::c_short {
+    // Bits without a name go through as they are.
+    let unnamed = BITS.iter().fold(readiness, |rest, (bit, _)| rest - *bit);
     BITS.iter()
         .filter(|(bit, _)| readiness.contains(*bit))
-        .fold(0, |raw, (_, raw_bit)| raw | raw_bit)
+        .fold(unnamed.bits() as libc::c_short, |raw, (_, raw_bit)| raw | raw_bit)
 }
 
 fn from_poll(raw: libc::c_short) -> Readiness {
+    let unnamed = BITS.iter().fold(raw, |rest, (_, raw_bit)| rest & !raw_bit);
     BITS.iter()
         .filter(|(_, raw_bit)| raw & raw_bit != 0)
-        .fold(Readiness::empty(), |readiness, (bit, _)| readiness | *bit)
+        .fold(Readiness::from_bits_retain(u32::from(unnamed as u16)), |readiness, (bit, _)| readiness | *bit)
 }

@@ -91,9 +91,12 @@ impl fmt::Display for Support {
 pub enum EdgeRule {
     /// Anything new that happens, drained or not.
     EveryChange,
-    /// Only draining: an operation of wakeful's own types that meets `WouldBlock` arms the
-    /// registration again. Whoever reads a bare descriptor calls
-    /// [`Registered::rearm`](crate::Registered::rearm) or `reregister` after `WouldBlock`.
+    /// Only draining: an operation of wakeful's own types that meets `WouldBlock` arms its direction
+    /// again; one that fails otherwise does so too, after an error was reported. Whoever reads a bare
+    /// descriptor calls [`Registered::rearm`](crate::Registered::rearm) or `reregister` after
+    /// `WouldBlock`. Two things cannot be had: a hang-up that ends again, as when a new writer opens a
+    /// named pipe, is not noticed; and `try_io`, which does not say its direction, arms both, so
+    /// that a writable socket is reported once more for each (`try_io_when` says it).
     AfterWouldBlock,
 }
 
@@ -120,6 +123,8 @@ pub struct Capabilities {
     pub nests: bool,
     /// Whether the cost of a wait does not depend on the number of registrations.
     pub scales: bool,
-    /// Whether closing the last descriptor of a file ends its registration.
+    /// Whether closing the last descriptor of a file ends its registration. Otherwise wakeful's own
+    /// types end it when they are closed; of a bare descriptor the number stays registered until it
+    /// is deregistered, or registered anew, or found closed by a wait.
     pub forgets_closed: bool,
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use wakeful_kernel::guard::{Guard, LastWord};
 
 use crate::event::Source;
-use crate::rearm::{self, Direction};
+use crate::rearm::{self, Cause, Direction};
 use crate::{Interest, Registry, Token};
 
 /// A descriptor's owner that tells re-arming pollers when it was drained and when it is closed.
@@ -45,7 +45,7 @@ impl<T: AsFd> IoSource<T> {
         Guard::into_inner(self.inner).0
     }
 
-    /// Runs an operation; if it would block, the direction is armed again.
+    /// Runs an operation; if it would block, or fails, the direction is armed again.
     #[inline]
     pub(crate) fn run<R>(
         &self,
@@ -54,17 +54,47 @@ impl<T: AsFd> IoSource<T> {
     ) -> io::Result<R> {
         let result = operation(self.get());
         if let Err(error) = &result {
-            if error.kind() == io::ErrorKind::WouldBlock {
-                self.drained(direction);
-            }
+            let cause = match error.kind() {
+                io::ErrorKind::WouldBlock => Cause::Drained,
+                _ => Cause::ErrorTaken,
+            };
+            rearm::rearm(self.raw_fd(), direction, cause);
         }
         result
     }
 
+    /// Runs accept(2): as [`run`](IoSource::run), but its errors are not the listener's. Armed again
+    /// for want of descriptors, it would be reported without end.
+    #[cfg(feature = "net")]
+    pub(crate) fn run_accept<R>(
+        &self,
+        accept: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        accept(self.get()).inspect_err(|error| {
+            if error.kind() == io::ErrorKind::WouldBlock {
+                self.drained(Direction::Read);
+            }
+        })
+    }
+
     /// It was found to be drained in another way than by an operation that would block.
+    #[cfg(feature = "net")]
     #[inline]
     pub(crate) fn drained(&self, direction: Direction) {
-        rearm::drained(self.raw_fd(), direction);
+        rearm::rearm(self.raw_fd(), direction, Cause::Drained);
+    }
+
+    /// Takes the pending error of a socket, after which it may become ready anew.
+    #[cfg(feature = "net")]
+    pub(crate) fn take_error(
+        &self,
+        take: impl FnOnce(&T) -> io::Result<Option<io::Error>>,
+    ) -> io::Result<Option<io::Error>> {
+        let error = take(self.get())?;
+        if error.is_some() {
+            rearm::rearm(self.raw_fd(), Direction::Any, Cause::ErrorTaken);
+        }
+        Ok(error)
     }
 }
 

@@ -89,8 +89,9 @@ impl Poll {
     ///
     /// `None` waits without end, `Some(Duration::ZERO)` not at all. A wait without events is never
     /// shorter than its timeout, but for two cases: a signal interrupted it (an error), or a wake-up
-    /// crossed its own report (an empty `events`). It is as exact as
-    /// [`Capabilities::timeout_resolution`] and the kernel's timer slack (50 µs on Linux) allow.
+    /// that another poll had reported already reached the kernel late (an empty `events`). It is as
+    /// exact as [`Capabilities::timeout_resolution`] and the kernel's timer slack (50 µs on Linux)
+    /// allow.
     ///
     /// `events` is emptied first. What finds no room comes with the next poll; neither descriptors
     /// nor wakers starve one another.
@@ -108,53 +109,43 @@ impl Poll {
                  or more",
             ));
         }
-        let shared = self.registry.shared();
-        if !shared.wake.sleep.is_in_use() {
-            return shared.adapter.wait(&mut events.buffer, timeout);
-        }
         // With all the time in the world, a wait that brought nothing is begun again.
-        while poll_with_wakers(shared, events, timeout, &mut self.wakers_first)?
-            && timeout.is_none()
-        {}
+        while self.round(events, timeout)? && timeout.is_none() {}
         Ok(())
     }
-}
 
-/// One round; answers whether it brought nothing.
-fn poll_with_wakers(
-    shared: &Shared,
-    events: &mut Events,
-    timeout: Option<Duration>,
-    wakers_first: &mut bool,
-) -> io::Result<bool> {
-    let capacity = events.capacity();
-    let buffer = &mut events.buffer;
-    let sleep = &shared.wake.sleep;
-    let sleeps = timeout != Some(Duration::ZERO) && sleep.fall_asleep();
-    let mut woken = false;
-    if !sleeps && sleep.wake_up() {
-        // Half of the room is the wakers', the rest the descriptors'.
-        let room = if capacity == 1 { usize::from(*wakers_first) } else { capacity / 2 };
-        *wakers_first = !*wakers_first;
-        shared.wake.report(buffer, room);
-        woken = true;
-    }
-    if buffer.len() < capacity {
-        let timeout = if sleeps { timeout } else { Some(Duration::ZERO) };
-        let waited = shared.adapter.wait(buffer, timeout);
-        woken |= sleeps && sleep.wake_up();
-        if let Err(error) = waited {
-            if woken {
-                sleep.stay_awake();
-            }
+    /// One wait; answers whether it brought nothing.
+    fn round(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
+        let Shared { adapter, wake } = &**self.registry.shared();
+        let capacity = events.capacity();
+        let buffer = &mut events.buffer;
+        let sleep = &wake.sleep;
+        let mut woken = false;
+        let may_sleep = timeout != Some(Duration::ZERO);
+        let sleeps = may_sleep && (!sleep.is_in_use() || sleep.fall_asleep());
+        if !sleeps && sleep.is_in_use() && sleep.wake_up() {
+            // Half of the room is the wakers', the rest the descriptors'.
+            let room =
+                if capacity == 1 { usize::from(self.wakers_first) } else { capacity / 2 };
+            self.wakers_first = !self.wakers_first;
+            wake.report(buffer, room);
+            woken = true;
+        }
+        let mut waited = Ok(());
+        if buffer.len() < capacity {
+            waited = adapter.wait(buffer, if sleeps { timeout } else { Some(Duration::ZERO) });
+            // The first waker may have come into being during the wait.
+            woken |= sleeps && sleep.is_in_use() && sleep.wake_up();
+        }
+        if woken && wake.report(buffer, capacity - buffer.len()) && sleep.stay_awake() {
+            adapter.wake()?;
+        }
+        match waited {
             // An interruption is no reason to withhold what there is to report.
-            return if buffer.is_empty() { Err(error) } else { Ok(false) };
+            Err(error) if buffer.is_empty() => Err(error),
+            _ => Ok(buffer.is_empty()),
         }
     }
-    if woken {
-        shared.wake.report(buffer, capacity - buffer.len());
-    }
-    Ok(buffer.is_empty())
 }
 
 /// The descriptor of the poller, for an outer loop to wait on; see [`Capabilities::nests`] for what
@@ -171,7 +162,8 @@ impl AsRawFd for Poll {
     }
 }
 
-/// Readable while a poll of this one would bring events.
+/// Readable while a poll of this one would bring events, or, where [`Capabilities::nests`] is false,
+/// wake-ups.
 impl Source for Poll {
     fn register(
         &mut self,

@@ -1,7 +1,8 @@
 //! How an operation that met `WouldBlock` reaches the pollers that have no edge of their own.
 //!
 //! Under such a backend an edge-triggered registration falls silent once it has been reported, and is
-//! to report again when the source has been drained. Our I/O types know when that is, but they
+//! to report again when the source has been drained, or, after an error, when somebody has looked at
+//! it. Our I/O types know when that is, but they
 //! are as small as std's and know no poller. So re-arming pollers enter their descriptors into one
 //! table of the process, which is consulted only while there is such a poller: everyone else pays
 //! one relaxed load, on the path that has just made a system call in vain.
@@ -12,20 +13,42 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use crate::Interest;
+
 /// What a drained operation was about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {
     Read,
-    #[cfg_attr(not(feature = "net"), allow(dead_code))]
     Write,
     /// It cannot be told.
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
     Any,
+}
+
+impl Direction {
+    #[cfg_attr(not(feature = "net"), allow(dead_code))]
+    pub(crate) fn of(interest: Interest) -> Direction {
+        match (interest.is_readable() || interest.is_priority(), interest.is_writable()) {
+            (true, false) => Direction::Read,
+            (false, true) => Direction::Write,
+            _ => Direction::Any,
+        }
+    }
+}
+
+/// Why a direction is to be armed again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// An operation would have blocked.
+    Drained,
+    /// An operation failed otherwise, or the pending error was taken.
+    ErrorTaken,
 }
 
 /// A poller that arms registrations again.
 pub(crate) trait Rearm: Send + Sync + fmt::Debug {
-    /// The descriptor was drained in this direction.
-    fn drained(&self, fd: RawFd, direction: Direction);
+    /// The descriptor may become ready in this direction anew.
+    fn rearm(&self, fd: RawFd, direction: Direction, cause: Cause);
 
     /// The descriptor is about to be closed.
     fn closing(&self, fd: RawFd);
@@ -81,12 +104,12 @@ pub(crate) fn leave(fd: RawFd, poller: &Weak<dyn Rearm>) {
     }
 }
 
-/// An operation on the descriptor met `WouldBlock`.
+/// Arms a direction of the descriptor wherever it is registered.
 #[inline]
-pub(crate) fn drained(fd: RawFd, direction: Direction) {
+pub(crate) fn rearm(fd: RawFd, direction: Direction, cause: Cause) {
     if POLLERS.load(Ordering::Relaxed) != 0 {
         for poller in pollers_of(fd) {
-            poller.drained(fd, direction);
+            poller.rearm(fd, direction, cause);
         }
     }
 }

@@ -88,7 +88,7 @@ every_backend! {
             assert_eq!(stream.peek(&mut buffer).unwrap(), 3);
             let read = || wakeful_kernel::descriptor::read(&*stream, &mut [0; 8]);
             assert_eq!(stream.try_io(read).unwrap(), 3);
-            let error = stream.try_io(|| wakeful_kernel::descriptor::read(&*stream, &mut [0; 8]));
+            let error = stream.try_io_when(Interest::READABLE, || wakeful_kernel::descriptor::read(&*stream, &mut [0; 8]));
             assert_eq!(error.unwrap_err().kind(), ErrorKind::WouldBlock);
         }
         peer.write_all(b"x").unwrap();
@@ -208,6 +208,53 @@ fn abstract_addresses() {
     bound.send_to_addr(b"y", &datagram).unwrap();
     let (_, from) = receiver.recv_from(&mut [0; 8]).unwrap();
     assert_eq!(from.as_abstract_name(), named.as_abstract_name());
+}
+
+#[test]
+fn a_peer_with_an_overlong_name_is_accepted_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    // 108 bytes without a NUL: as long as the kernel allows, one more than std does.
+    let peer = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    let mut name = folder.path().join("x").into_os_string().into_encoded_bytes();
+    name.resize(108, b'x');
+    let address = overlong_address(&name);
+    peer.bind(&address).unwrap();
+    peer.connect(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    let ordinary = UnixStream::connect(&path).unwrap();
+    let accepted: Vec<_> = listener.accept_all().map(Result::unwrap).collect();
+    assert_eq!(accepted.len(), 2);
+    assert!(accepted.iter().all(|(_, address)| address.is_unnamed()));
+    drop(ordinary);
+}
+
+/// A Unix address whose path fills it to the last byte.
+fn overlong_address(path: &[u8]) -> socket2::SockAddr {
+    // SAFETY: the closure writes a valid sockaddr_un and its whole length.
+    let (_, address) = unsafe {
+        socket2::SockAddr::try_init(|storage, length| {
+            let address = &mut *storage.cast::<libc::sockaddr_un>();
+            address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+            for (byte, &value) in address.sun_path.iter_mut().zip(path) {
+                *byte = value as libc::c_char;
+            }
+            *length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+            Ok(())
+        })
+    }
+    .unwrap();
+    address
+}
+
+#[test]
+fn paths_with_a_nul_byte_are_refused() {
+    for path in ["/nowhere\0at all", "\0abstract"] {
+        let kind = ErrorKind::InvalidInput;
+        assert_eq!(UnixStream::connect(path).unwrap_err().kind(), kind);
+        assert_eq!(UnixListener::bind(path).unwrap_err().kind(), kind);
+        assert_eq!(UnixDatagram::bind(path).unwrap_err().kind(), kind);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use common::subject::{Bare, pseudo_terminal_pair, tcp_pair};
 use common::{Loop, every_backend, until_would_block};
 use socket2::SockRef;
 use wakeful::event::Event;
-use wakeful::net::{TcpStream, UnixStream};
+use wakeful::net::{TcpStream, UdpSocket, UnixStream};
 use wakeful::unix::SourceFd;
 use wakeful::{Backend, Interest, Token, Trigger, pipe};
 
@@ -106,6 +106,41 @@ every_backend! {
         SockRef::from(&stream).recv_out_of_band(&mut urgent).unwrap();
     }
 
+    fn priority_comes_again(backend) {
+        let (mut stream, peer) = tcp_pair();
+        let mut events = Loop::new(backend);
+        events.registry().register(&mut stream, TOKEN, Interest::PRIORITY).unwrap();
+        let mut urgent = [std::mem::MaybeUninit::uninit()];
+        for _ in 0..3 {
+            SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+            events.expect(TOKEN, Event::is_priority);
+            // Taken, and asked for once more: that there is none is not `WouldBlock` here.
+            let mut take = || stream.try_io(|| SockRef::from(&stream).recv_out_of_band(&mut urgent));
+            assert_eq!(take().unwrap(), 1);
+            assert_eq!(take().unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    }
+
+    fn data_after_an_error_is_reported(backend) {
+        for look in [take_error, receive] {
+            let mut events = Loop::new(backend);
+            let bind = |address: &str| UdpSocket::bind(address.parse().unwrap()).unwrap();
+            let mut socket = bind("127.0.0.1:0");
+            let peer = bind("127.0.0.1:0");
+            let (address, peer_address) = (socket.local_addr().unwrap(), peer.local_addr().unwrap());
+            socket.connect(peer_address).unwrap();
+            events.registry().register(&mut socket, TOKEN, Interest::READABLE).unwrap();
+            drop(peer);
+            socket.send(b"is anybody there?").unwrap();
+            events.expect(TOKEN, Event::is_error);
+            look(&socket);
+            let peer = bind(&peer_address.to_string());
+            peer.send_to(b"now there is", address).unwrap();
+            events.expect_readable(TOKEN);
+            assert_eq!(socket.recv(&mut [0; 64]).unwrap(), 12);
+        }
+    }
+
     fn pipe_without_reader_is_write_closed(backend) {
         let (mut sender, receiver) = pipe::new().unwrap();
         let mut events = Loop::new(backend);
@@ -193,6 +228,15 @@ every_backend! {
             }
         }
     }
+}
+
+/// Two ways to take note of an error.
+fn take_error(socket: &UdpSocket) {
+    assert_eq!(socket.take_error().unwrap().unwrap().kind(), ErrorKind::ConnectionRefused);
+}
+
+fn receive(socket: &UdpSocket) {
+    assert_eq!(socket.recv(&mut [0; 64]).unwrap_err().kind(), ErrorKind::ConnectionRefused);
 }
 
 #[test]

@@ -144,7 +144,7 @@ every_backend! {
 
     fn tokens_come_back_in_full_width(backend) {
         let mut events = Loop::new(backend);
-        for token in [0, 1, usize::MAX, usize::MAX - 1, 1 << 63, 0xdead_beef_dead_beef] {
+        for token in [0, 1, usize::MAX, usize::MAX - 1, usize::MAX / 2 + 1, 0xdead_beef] {
             let (mut sender, receiver) = pipe::new().unwrap();
             let _receiver =
                 events.registry().register_owned(receiver, Token(token), LEVEL).unwrap();
@@ -312,6 +312,10 @@ impl IsOpen for subject::Bare {
 
 #[test]
 fn what_crosses_threads() {
+    fn unwinds<T: std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    unwinds::<Poll>();
+    unwinds::<Registry>();
+    unwinds::<Waker>();
     fn send<T: Send>() {}
     fn sync<T: Sync>() {}
     fn both<T: Send + Sync>() {}

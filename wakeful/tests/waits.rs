@@ -65,6 +65,11 @@ every_backend! {
         assert!(error.to_string().contains("Events::with_capacity(1)"), "{error}");
     }
 
+    fn no_capacity_is_too_large(backend) {
+        let mut events = Loop::with_capacity(backend, 200_000_000);
+        assert!(events.poll(Duration::ZERO).is_empty());
+    }
+
     fn a_small_buffer_loses_nothing_and_favours_nobody(backend) {
         for trigger in [Trigger::Edge, Trigger::Level, Trigger::Oneshot] {
             let mut events = Loop::with_capacity(backend, 3);

@@ -21,7 +21,7 @@ use wakeful_kernel::readiness::Readiness;
 const TOKEN: Token = Token(3);
 
 /// The number by which the epoll backend tells its eventfd. Callers may use it too.
-const EVENTFD_TOKEN: Token = Token(0xfd57_a3e1_9c44_b2d3);
+const EVENTFD_TOKEN: Token = Token(0xfd57_a3e1_9c44_b2d3_u64 as usize);
 
 every_backend! {
     fn wakes_a_sleeping_poller(backend) {
@@ -139,6 +139,79 @@ every_backend! {
             drop(other);
         }
         events.expect_silence();
+    }
+
+    fn dropped_while_its_report_waits_frees_its_place_once(backend) {
+        let mut events = Loop::with_capacity(backend, 1);
+        let wakers: Vec<_> =
+            (0..2).map(|index| Waker::new(events.registry(), Token(index)).unwrap()).collect();
+        wakers.iter().for_each(|waker| waker.wake().unwrap());
+        let mut first = Vec::new();
+        while first.is_empty() {
+            first = events.poll(DEADLINE);
+        }
+        // The other's report waits. It wakes again, and is dropped.
+        let other = 1 - first[0].token().0;
+        wakers[other].wake().unwrap();
+        drop(wakers);
+        for _ in 0..6 {
+            let found = events.poll(std::time::Duration::ZERO);
+            assert!(found.iter().all(|event| event.token() == Token(other)), "{found:?}");
+        }
+        let left = Waker::new(events.registry(), Token(100)).unwrap();
+        let right = Waker::new(events.registry(), Token(200)).unwrap();
+        left.wake().unwrap();
+        events.expect_readable(Token(100));
+        right.wake().unwrap();
+        events.expect_readable(Token(200));
+    }
+
+    fn the_first_waker_ends_the_very_wait_it_came_in(backend) {
+        let mut events = Loop::new(backend);
+        let registry = events.registry().try_clone().unwrap();
+        let thread = thread::spawn(move || {
+            thread::sleep(common::QUIET);
+            Waker::new(&registry, TOKEN).unwrap().wake().unwrap();
+        });
+        events.poll.poll(&mut events.events, None).unwrap();
+        assert_eq!(events.events.iter().map(|event| event.token()).collect::<Vec<_>>(), [TOKEN]);
+        thread.join().unwrap();
+    }
+
+    fn a_wait_after_more_wake_ups_than_half_the_room_is_a_wait(backend) {
+        let mut events = Loop::with_capacity(backend, 2);
+        let wakers: Vec<_> =
+            (0..2).map(|index| Waker::new(events.registry(), Token(index)).unwrap()).collect();
+        wakers.iter().for_each(|waker| waker.wake().unwrap());
+        assert_eq!(events.poll(DEADLINE).len(), 2);
+        let start = Instant::now();
+        assert!(events.poll(common::QUIET).is_empty());
+        assert!(start.elapsed() >= common::QUIET);
+    }
+
+    fn an_outer_loop_hears_of_wake_ups_left_over(backend) {
+        let mut inner = Loop::with_capacity(backend, 2);
+        let wakers: Vec<_> =
+            (0..5).map(|index| Waker::new(inner.registry(), Token(index)).unwrap()).collect();
+        let mut outer = Loop::new(Backend::Epoll);
+        let level = Interest::READABLE.with_trigger(Trigger::Level);
+        outer.registry().register(&mut inner.poll, Token(0), level).unwrap();
+        wakers.iter().for_each(|waker| waker.wake().unwrap());
+        let mut seen = BTreeSet::new();
+        while seen.len() < 5 {
+            outer.expect_readable(Token(0));
+            seen.extend(inner.poll(std::time::Duration::ZERO).iter().map(|event| event.token()));
+        }
+        outer.expect_silence();
+    }
+
+    fn a_callers_token_alone_wakes_nobody(backend) {
+        let mut events = Loop::new(backend);
+        let (_sender, mut receiver) = pipe::new().unwrap();
+        events.registry().register(&mut receiver, EVENTFD_TOKEN, Interest::READABLE).unwrap();
+        let start = Instant::now();
+        events.expect_silence();
+        assert!(start.elapsed() >= common::QUIET);
     }
 
     fn outlives_its_poller(backend) {

@@ -56,6 +56,7 @@ pub use error::{
     AddError, BusyPollError, CreateError, DeleteError, DuplicateError, ModifyError, WaitError,
 };
 pub use flags::Flags;
+pub use wait::resolution;
 
 pub use crate::readiness::{Event, Readiness, UserData};
 

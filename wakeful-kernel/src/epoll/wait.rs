@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsRawFd;
 use std::ptr;
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,8 +16,25 @@ use crate::sys;
 /// The longest wait that epoll_wait(2) can be asked for: 24.8 days.
 const LONGEST_MS: u128 = c_int::MAX as u128;
 
+/// EP_MAX_EVENTS: asked for more, the kernel answers `EINVAL`.
+const MOST_EVENTS: usize = c_int::MAX as usize / size_of::<sys::epoll_event>();
+
 /// Cleared when the kernel, or the sandbox around it, refuses epoll_pwait2(2).
 static HAS_PWAIT2: AtomicBool = AtomicBool::new(true);
+
+/// The finest timeout that [`Epoll::wait`] can tell apart: a nanosecond with epoll_pwait2(2), which is
+/// tried once, else a millisecond. Finer timeouts are rounded up.
+pub fn resolution() -> Duration {
+    static PROBE: Once = Once::new();
+    PROBE.call_once(|| {
+        // On an epoll of its own, so that no event is lost. What fails for want of descriptors is
+        // left to the first wait to find out.
+        if let Ok(epoll) = Epoll::new() {
+            let _ = epoll.wait(&mut Vec::<Event>::with_capacity(1), Some(Duration::from_nanos(1)));
+        }
+    });
+    if HAS_PWAIT2.load(Ordering::Relaxed) { Duration::from_nanos(1) } else { Duration::from_millis(1) }
+}
 
 impl Epoll {
     /// `epoll_wait(self, events, capacity, timeout)`, or `epoll_pwait2` for a timeout that is not
@@ -138,8 +156,8 @@ fn append<T>(
         assert!(align_of::<Event<T>>() == align_of::<sys::epoll_event>());
     }
     let room = events.spare_capacity_mut();
-    let capacity = room.len();
-    let filled = fill(room.as_mut_ptr().cast(), c_int::try_from(capacity).unwrap_or(c_int::MAX));
+    let capacity = room.len().min(MOST_EVENTS);
+    let filled = fill(room.as_mut_ptr().cast(), capacity as c_int);
     if filled < 0 {
         return Err(WaitError { capacity, source: io::Error::last_os_error() });
     }

@@ -62,7 +62,7 @@ pub enum ExitState {
     Dumped(i32),
 }
 
-/// `pidfd_open(pid, PIDFD_NONBLOCK)`—A process that can be waited for, and never mistaken for another.
+/// `pidfd_open(pid, 0)`—A process that can be waited for, and never mistaken for another.
 ///
 /// Readable once the process has ended, whether it is a child or not, and whether it has been waited
 /// for or not.

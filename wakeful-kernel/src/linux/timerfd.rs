@@ -1,3 +1,4 @@
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -26,7 +27,7 @@ operation_error! {
         fd: RawFd,
     },
     advice: |_, errno| match errno {
-        libc::EINVAL => "the kernel holds times below 2^63 seconds",
+        libc::EINVAL => "the time is later than time_t can say",
         _ => "",
     }
 }
@@ -157,7 +158,7 @@ impl TimerFd {
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a time the kernel cannot hold. `ECANCELED` when the earlier setting was
+    /// `EINVAL` for an absolute time that time_t cannot hold. `ECANCELED` when the earlier setting was
     /// [`Expiry::AtUnlessClockSet`] and the clock was set; the new one is in force all the same.
     #[doc(alias = "timerfd_settime")]
     pub fn set(
@@ -165,6 +166,13 @@ impl TimerFd {
         first: Expiry,
         interval: Option<Duration>,
     ) -> Result<TimerState, TimerFdSetError> {
+        if let Expiry::At(time) | Expiry::AtUnlessClockSet(time) = first {
+            if libc::time_t::try_from(time.as_secs()).is_err() {
+                let (fd, source) =
+                    (self.fd.as_raw_fd(), io::Error::from_raw_os_error(libc::EINVAL));
+                return Err(TimerFdSetError { fd, source });
+            }
+        }
         let (first, flags) = match first {
             Expiry::After(time) => (time, 0),
             Expiry::At(time) => (time, libc::TFD_TIMER_ABSTIME),
@@ -192,7 +200,7 @@ impl TimerFd {
         interval: Duration,
         flags: libc::c_int,
     ) -> Result<TimerState, TimerFdSetError> {
-        let new = sys::itimerspec { it_interval: timespec(interval), it_value: timespec(first) };
+        let new = sys::itimerspec { it_interval: sys::timespec(interval), it_value: sys::timespec(first) };
         self.exchange(|fd, old| {
             // SAFETY: `new` lives until the call returns; `old` is valid for the write of one struct.
             unsafe { sys::timerfd_settime(fd, flags, ptr::from_ref(&new), old) }
@@ -257,14 +265,6 @@ impl AsRawFd for TimerFd {
 impl From<TimerFd> for OwnedFd {
     fn from(timerfd: TimerFd) -> OwnedFd {
         timerfd.fd
-    }
-}
-
-fn timespec(time: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        #[allow(clippy::useless_conversion)]
-        tv_nsec: time.subsec_nanos().try_into().unwrap_or(999_999_999),
     }
 }
 

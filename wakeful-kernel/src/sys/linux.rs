@@ -47,15 +47,36 @@ pub const EPOLL_CTL_DEL: c_int = 2;
 /// Replace the events and the data of a descriptor.
 pub const EPOLL_CTL_MOD: c_int = 3;
 /// `epoll_create1`: close the descriptor at exec.
-pub const EPOLL_CLOEXEC: c_int = 0x80000;
+pub const EPOLL_CLOEXEC: c_int = libc::EPOLL_CLOEXEC;
 /// `ioctl`: set the [`epoll_params`].
-pub const EPIOCSPARAMS: c_uint = 0x40088a01;
+pub const EPIOCSPARAMS: c_uint = if IOCTL_IS_GENERIC { 0x4008_8a01 } else { 0x8008_8a01 };
 /// `ioctl`: get the [`epoll_params`].
-pub const EPIOCGPARAMS: c_uint = 0x80088a02;
+pub const EPIOCGPARAMS: c_uint = if IOCTL_IS_GENERIC { 0x8008_8a02 } else { 0x4008_8a02 };
+/// Whether this architecture codes the direction of an ioctl as asm-generic/ioctl.h does: 1 is write
+/// and 2 is read. The others have 4 for write, in three bits.
+const IOCTL_IS_GENERIC: bool = !cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6",
+    target_arch = "powerpc",
+    target_arch = "powerpc64",
+    target_arch = "sparc",
+    target_arch = "sparc64"
+));
 /// `timerfd_settime`: report `ECANCELED` when the wall clock is set.
 pub const TFD_TIMER_CANCEL_ON_SET: c_int = 2;
 /// The kernel's own `sizeof(sigset_t)`, which libc's exceeds.
-pub const KERNEL_SIGSET_SIZE: usize = if cfg!(target_arch = "mips") { 16 } else { 8 };
+pub const KERNEL_SIGSET_SIZE: usize = if cfg!(any(
+    target_arch = "mips",
+    target_arch = "mips32r6",
+    target_arch = "mips64",
+    target_arch = "mips64r6"
+)) {
+    16
+} else {
+    8
+};
 
 unsafe extern "C" {
     /// `int epoll_create(int size)`: superseded by [`epoll_create1`]; `size` must be positive.
@@ -154,7 +175,6 @@ mod tests {
         assert_eq!(EPOLL_CTL_ADD, libc::EPOLL_CTL_ADD);
         assert_eq!(EPOLL_CTL_DEL, libc::EPOLL_CTL_DEL);
         assert_eq!(EPOLL_CTL_MOD, libc::EPOLL_CTL_MOD);
-        assert_eq!(EPOLL_CLOEXEC, libc::EPOLL_CLOEXEC);
         assert_eq!(size_of::<epoll_params>(), 8);
         // _IOW(0x8a, 1, struct epoll_params) and _IOR(0x8a, 2, …) of asm-generic/ioctl.h.
         let ioctl = |direction: u32, number: u32| direction << 30 | 8 << 16 | 0x8a << 8 | number;

@@ -45,6 +45,17 @@ mod poll_timeout;
 mod poll_timeout;
 pub use poll_timeout::{POLL_RESOLUTION, poll_with_timeout};
 
+/// `struct timespec` of a span of time; one that time_t cannot hold is as good as its maximum.
+#[allow(clippy::useless_conversion)]
+pub(crate) fn timespec(time: std::time::Duration) -> libc::timespec {
+    // SAFETY: the struct consists of integers, some of them padding on some systems, for which zero
+    // is valid.
+    let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
+    spec.tv_sec = time.as_secs().try_into().unwrap_or(libc::time_t::MAX);
+    spec.tv_nsec = time.subsec_nanos().try_into().unwrap_or(999_999_999);
+    spec
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use libc::POLLRDHUP;
 /// Nothing to ask for and nothing to find: this system reports a half-closed stream as `POLLIN` alone.

@@ -16,12 +16,7 @@ pub unsafe fn poll_with_timeout(
     count: usize,
     timeout: Option<Duration>,
 ) -> c_int {
-    let timeout = timeout.map(|timeout| libc::timespec {
-        // Longer than time_t can say is as good as its maximum.
-        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        #[allow(clippy::useless_conversion)]
-        tv_nsec: timeout.subsec_nanos().try_into().unwrap_or(999_999_999),
-    });
+    let timeout = timeout.map(super::timespec);
     let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: `fds` is as the caller promised; the timespec, if any, lives until the call returns.
     unsafe { libc::ppoll(fds, count as libc::nfds_t, timeout, ptr::null()) }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use wakeful_kernel::epoll::{Epoll, Flags};
 use wakeful_kernel::linux::EventFd;
-use wakeful_kernel::readiness::{Readiness, UserData};
+use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
 use crate::event::Event;
@@ -19,7 +19,7 @@ use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
 /// An eventfd reports `IN` alone, like many a source, so it is told apart by this number. Tokens
 /// being the caller's in all their bits, the caller may use the same number; from then on the waker
 /// takes its [second form](WakeObject::switch).
-const EVENTFD_TOKEN: u64 = 0xfd57_a3e1_9c44_b2d3;
+const EVENTFD_TOKEN: Token = Token(0xfd57_a3e1_9c44_b2d3_u64 as usize);
 
 #[derive(Debug)]
 pub(super) struct EpollAdapter {
@@ -34,7 +34,7 @@ impl EpollAdapter {
 
     #[inline]
     fn check_token(&self, token: Token) -> io::Result<()> {
-        if token.into_u64() == EVENTFD_TOKEN { self.wake.switch(&self.epoll) } else { Ok(()) }
+        if token == EVENTFD_TOKEN { self.wake.switch(&self.epoll) } else { Ok(()) }
     }
 }
 
@@ -86,7 +86,7 @@ impl Adapter for EpollAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
-            timeout_resolution: Duration::from_nanos(1),
+            timeout_resolution: wakeful_kernel::epoll::resolution(),
             nests: true,
             scales: true,
             forgets_closed: true,
@@ -137,7 +137,7 @@ impl WakeObject {
     #[inline]
     fn sent(&self, event: &Event) -> bool {
         event.readiness() == Readiness::WRNORM
-            || (event.token().into_u64() == EVENTFD_TOKEN && self.socket.get().is_none())
+            || (event.token() == EVENTFD_TOKEN && self.socket.get().is_none())
     }
 
     fn create(&self, epoll: &Epoll) -> io::Result<()> {
@@ -159,7 +159,7 @@ impl WakeObject {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.socket.get().is_none() {
             let socket = UnixDatagram::unbound()?;
-            epoll.add(&socket, Flags::WRNORM | Flags::ONESHOT, 0)?;
+            epoll.add(&socket, Flags::ONESHOT, 0)?;
             let _ = self.socket.set(socket);
             if let Some(eventfd) = self.eventfd.get() {
                 epoll.delete(eventfd)?;

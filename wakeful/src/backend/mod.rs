@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub(crate) fn create(backend: Backend) -> io::Result<Arc<dyn Adapter>> {
 /// - Every trigger works, native or emulated, and errors and hang-ups are always reported.
 /// - All methods may be called while another thread waits, and take effect on that wait.
 /// - A token comes back as it was given, all its bits.
-pub(crate) trait Adapter: Send + Sync + fmt::Debug {
+pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug {
     /// Starts to report a descriptor. If it is ready already, that counts as an edge.
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()>;
 
@@ -53,7 +54,7 @@ pub(crate) trait Adapter: Send + Sync + fmt::Debug {
     fn deregister(&self, fd: RawFd) -> io::Result<()>;
 
     /// Appends events into the spare room of the buffer, of which there is some, and never counts a
-    /// wake-up as an event. May return early with nothing after a wake-up, and only then.
+    /// wake-up as an event. May return early with nothing after a call of `wake`, and only then.
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
 
     /// Called before the first waker comes into being, any number of times.

@@ -20,7 +20,7 @@ use wakeful_kernel::readiness::Readiness;
 use self::table::Table;
 use super::Adapter;
 use crate::event::Event;
-use crate::rearm::{self, Direction, Enrolment, Rearm};
+use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 
 #[derive(Debug)]
@@ -91,7 +91,13 @@ impl PollAdapter {
                 break;
             }
             let (fd, generation) = (found.raw_fd(), snapshot.generations[index]);
-            events.extend(table.take(fd, generation, found.readiness()));
+            if !found.readiness().contains(Readiness::NVAL) {
+                events.extend(table.take(fd, generation, found.readiness()));
+            } else if table.is_current(fd, generation) {
+                // Closed without a word. Under epoll the registration would have gone with it.
+                let _ = table.remove(fd);
+                rearm::leave(fd, &self.rearm_target());
+            }
         }
         snapshot.start = if count == 0 { 0 } else { next % count };
         let mut woken = false;
@@ -188,9 +194,9 @@ impl Adapter for PollAdapter {
 }
 
 impl Rearm for PollAdapter {
-    fn drained(&self, fd: RawFd, direction: Direction) {
+    fn rearm(&self, fd: RawFd, direction: Direction, cause: Cause) {
         let mut table = self.table();
-        if table.rearm(fd, direction) {
+        if table.rearm(fd, direction, cause) {
             self.table_changed(&table);
         }
     }
@@ -198,6 +204,14 @@ impl Rearm for PollAdapter {
     fn closing(&self, fd: RawFd) {
         // The descriptor may have been deregistered by now.
         let _ = self.deregister(fd);
+    }
+}
+
+impl Drop for PollAdapter {
+    fn drop(&mut self) {
+        for fd in self.table().descriptors() {
+            rearm::leave(fd, &self.rearm_target());
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use socket2::{SockRef, Type};
 use super::{AcceptAll, BACKLOG, TcpStream, bound_socket};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::platform;
-use crate::rearm::Direction;
 
 /// A TCP socket that accepts connections.
 ///
@@ -73,7 +72,7 @@ impl TcpListener {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): none waits. `EMFILE` and `ENFILE`: the connection stays
     /// in the queue. `ECONNABORTED`: its peer gave it up.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.inner.run(Direction::Read, |inner| {
+        self.inner.run_accept(|inner| {
             let (socket, address) = platform::accept(&SockRef::from(inner))?;
             let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
             Ok((TcpStream::from_std(socket.into()), address))
@@ -118,7 +117,7 @@ impl TcpListener {
     ///
     /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.get().take_error()
+        self.inner.take_error(net::TcpListener::take_error)
     }
 }
 

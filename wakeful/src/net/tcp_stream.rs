@@ -4,6 +4,7 @@ use std::net::{self, Shutdown, SocketAddr};
 use socket2::{Domain, Type};
 
 use super::begin_connect;
+use crate::Interest;
 use crate::io_source::{IoSource, descriptor_owner, reads, writes};
 use crate::platform;
 use crate::rearm::Direction;
@@ -125,7 +126,7 @@ impl TcpStream {
     ///
     /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.get().take_error()
+        self.inner.take_error(net::TcpStream::take_error)
     }
 
     /// `recv(MSG_PEEK)`—Reads without taking.
@@ -162,6 +163,21 @@ impl TcpStream {
         F: FnOnce() -> io::Result<T>,
     {
         self.inner.run(Direction::Any, |_| operation())
+    }
+
+    /// As [`try_io`](TcpStream::try_io), saying what the operation waits for: reading or writing.
+    ///
+    /// Under [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) only that direction is
+    /// armed again, which spares a spurious event of the other; elsewhere the two are the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation.
+    pub fn try_io_when<F, T>(&self, interest: Interest, operation: F) -> io::Result<T>
+    where
+        F: FnOnce() -> io::Result<T>,
+    {
+        self.inner.run(Direction::of(interest), |_| operation())
     }
 }
 

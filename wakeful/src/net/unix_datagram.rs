@@ -3,6 +3,7 @@ use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
+use crate::Interest;
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::rearm::Direction;
 
@@ -148,7 +149,7 @@ impl UnixDatagram {
     ///
     /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.get().take_error()
+        self.inner.take_error(net::UnixDatagram::take_error)
     }
 
     /// `shutdown`—Ends one direction or both.
@@ -173,6 +174,21 @@ impl UnixDatagram {
         F: FnOnce() -> io::Result<T>,
     {
         self.inner.run(Direction::Any, |_| operation())
+    }
+
+    /// As [`try_io`](UnixDatagram::try_io), saying what the operation waits for: reading or writing.
+    ///
+    /// Under [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) only that direction is
+    /// armed again, which spares a spurious event of the other; elsewhere the two are the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation.
+    pub fn try_io_when<F, T>(&self, interest: Interest, operation: F) -> io::Result<T>
+    where
+        F: FnOnce() -> io::Result<T>,
+    {
+        self.inner.run(Direction::of(interest), |_| operation())
     }
 }
 

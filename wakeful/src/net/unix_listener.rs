@@ -7,7 +7,6 @@ use socket2::SockRef;
 use super::{AcceptAll, UnixStream};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::platform;
-use crate::rearm::Direction;
 
 /// A Unix domain socket that accepts connections.
 ///
@@ -69,9 +68,15 @@ impl UnixListener {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): none waits. `EMFILE` and `ENFILE`: the connection stays
     /// in the queue.
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        self.inner.run(Direction::Read, |inner| {
+        self.inner.run_accept(|inner| {
             let (socket, address) = platform::accept(&SockRef::from(inner))?;
-            Ok((UnixStream::from_std(socket.into()), platform::from_socket2(&address)?))
+            // A peer may have bound itself to a path too long for std's type. That is no reason to
+            // lose the connection: its address counts as unnamed.
+            let address = match platform::from_socket2(&address) {
+                Ok(address) => address,
+                Err(_) => SocketAddr::from_pathname("")?,
+            };
+            Ok((UnixStream::from_std(socket.into()), address))
         })
     }
 
@@ -95,7 +100,7 @@ impl UnixListener {
     ///
     /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.get().take_error()
+        self.inner.take_error(net::UnixListener::take_error)
     }
 }
 

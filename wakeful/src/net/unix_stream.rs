@@ -3,9 +3,10 @@ use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use socket2::{Domain, SockAddr, Type};
+use socket2::{Domain, Type};
 
 use super::begin_connect;
+use crate::Interest;
 use crate::io_source::{IoSource, descriptor_owner, reads, writes};
 use crate::platform;
 use crate::rearm::Direction;
@@ -24,10 +25,10 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// `ENOENT`, `ECONNREFUSED`; [`WouldBlock`](io::ErrorKind::WouldBlock): the listener's queue is full, so
+    /// `ENOENT`, `ECONNREFUSED`; `InvalidInput`: longer than 107 bytes, or with a NUL byte; [`WouldBlock`](io::ErrorKind::WouldBlock): the listener's queue is full, so
     /// try again later (there is no event for it).
     pub fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
-        UnixStream::connect_to(&SockAddr::unix(path)?)
+        UnixStream::connect_addr(&SocketAddr::from_pathname(path)?)
     }
 
     /// As [`connect`](UnixStream::connect), to an address that may be abstract (Linux).
@@ -36,12 +37,8 @@ impl UnixStream {
     ///
     /// As [`connect`](UnixStream::connect); `EINVAL` for an unnamed address.
     pub fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
-        UnixStream::connect_to(&platform::to_socket2(address)?)
-    }
-
-    fn connect_to(address: &SockAddr) -> io::Result<UnixStream> {
         let socket = platform::new_socket(Domain::UNIX, Type::STREAM)?;
-        begin_connect(&socket, address)?;
+        begin_connect(&socket, &platform::to_socket2(address)?)?;
         Ok(UnixStream::from_std(socket.into()))
     }
 
@@ -86,7 +83,7 @@ impl UnixStream {
     ///
     /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.get().take_error()
+        self.inner.take_error(net::UnixStream::take_error)
     }
 
     /// `shutdown`—Ends one direction or both.
@@ -111,6 +108,21 @@ impl UnixStream {
         F: FnOnce() -> io::Result<T>,
     {
         self.inner.run(Direction::Any, |_| operation())
+    }
+
+    /// As [`try_io`](UnixStream::try_io), saying what the operation waits for: reading or writing.
+    ///
+    /// Under [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) only that direction is
+    /// armed again, which spares a spurious event of the other; elsewhere the two are the same.
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation.
+    pub fn try_io_when<F, T>(&self, interest: Interest, operation: F) -> io::Result<T>
+    where
+        F: FnOnce() -> io::Result<T>,
+    {
+        self.inner.run(Direction::of(interest), |_| operation())
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) use sleep::Sleep;
 pub(crate) use wakers::{WakerKey, Wakers};
 
 use crate::Token;
-use crate::event::Event;
+use crate::event::{Event, Readiness};
 
 /// All that the wakers of one poller share with it.
 #[derive(Debug, Default)]
@@ -57,11 +57,8 @@ impl Wake {
         })
     }
 
-    /// Reports wakers that woke, `room` at most. With some left over, the next poll will not sleep.
-    pub(crate) fn report(&self, events: &mut Vec<Event>, room: usize) {
-        let mut wakers = self.wakers();
-        if wakers.take(room, |token| events.push(Event::new(crate::event::Readiness::IN, token))) {
-            self.sleep.stay_awake();
-        }
+    /// Reports wakers that woke, `room` at most. Whether some are left over.
+    pub(crate) fn report(&self, events: &mut Vec<Event>, room: usize) -> bool {
+        self.wakers().take(room, |token| events.push(Event::new(Readiness::IN, token)))
     }
 }

@@ -60,9 +60,11 @@ impl Sleep {
         self.state.swap(AWAKE, Ordering::SeqCst) == WOKEN
     }
 
-    /// Poller: not everything was reported.
-    pub(crate) fn stay_awake(&self) {
+    /// Poller: not everything was reported, so the next poll must not sleep. Whether the kernel has to
+    /// be called, so that nobody else sleeps on the descriptor either.
+    pub(crate) fn stay_awake(&self) -> bool {
         self.state.store(WOKEN, Ordering::SeqCst);
+        self.exported.load(Ordering::SeqCst)
     }
 
     /// Waker: woke. Whether the kernel has to be called.

@@ -52,7 +52,14 @@ impl WakerKey {
     }
 
     fn is_set(&self) -> bool {
-        self.group.words[self.word()].load(Ordering::Acquire) & self.bit() != 0
+        self.group.is_set(self.index)
+    }
+}
+
+impl Group {
+    fn is_set(&self, index: usize) -> bool {
+        let word = &self.words[index % GROUP / 64];
+        word.load(Ordering::Acquire) & (1 << (index % 64)) != 0
     }
 }
 
@@ -116,7 +123,8 @@ impl Wakers {
             let slot = &mut self.slots[index];
             slot.queued = false;
             report(slot.token);
-            if slot.abandoned {
+            // One that woke again after it was put into the queue is reported once more first.
+            if slot.abandoned && !self.groups[index / GROUP].is_set(index) {
                 self.free.push(index);
             }
         }

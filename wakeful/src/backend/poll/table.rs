@@ -9,7 +9,7 @@ use wakeful_kernel::poll::PollFd;
 use wakeful_kernel::readiness::Readiness;
 
 use crate::event::Event;
-use crate::rearm::Direction;
+use crate::rearm::{Cause, Direction};
 use crate::{Interest, Token, Trigger};
 
 #[derive(Debug, Default)]
@@ -29,18 +29,30 @@ pub(super) struct Entry {
     identity: Identity,
     token: Token,
     interest: Interest,
-    /// What is yet to be reported; `None` is silence, hang-ups and errors included.
-    armed: Option<Readiness>,
+    /// What is yet to be reported.
+    armed: Readiness,
+    silence: Silence,
     pub(super) generation: u64,
+}
+
+/// Whether a registration is passed over, and how long. poll(2) reports errors and hang-ups whatever
+/// it is asked for, so there is no other way to have them once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Silence {
+    None,
+    /// An error was reported: until somebody took it, or drained the source.
+    UntilErrorTaken,
+    /// A hang-up was reported, which stays: until the source is drained, which says that it is over.
+    UntilDrained,
+    /// A one-shot was reported: until it is registered anew.
+    UntilRegistered,
 }
 
 impl Entry {
     pub(super) fn poll_fd(&self) -> PollFd<'static> {
-        match self.armed {
-            Some(armed) => PollFd::from_raw(self.fd, armed),
-            // poll(2) passes over negative descriptors.
-            None => PollFd::from_raw(-1, Readiness::empty()),
-        }
+        // poll(2) passes over negative descriptors.
+        let fd = if self.silence == Silence::None { self.fd } else { -1 };
+        PollFd::from_raw(fd, self.armed)
     }
 }
 
@@ -60,9 +72,10 @@ impl Table {
             self.remove(fd)?;
         }
         let generation = self.new_generation();
-        let armed = Some(wanted(interest));
+        let armed = wanted(interest);
+        let silence = Silence::None;
         self.index.insert(fd, self.entries.len());
-        self.entries.push(Entry { fd, identity, token, interest, armed, generation });
+        self.entries.push(Entry { fd, identity, token, interest, armed, silence, generation });
         Ok(())
     }
 
@@ -71,7 +84,8 @@ impl Table {
         let entry = self.get(fd).ok_or_else(not_registered)?;
         entry.token = token;
         entry.interest = interest;
-        entry.armed = Some(wanted(interest));
+        entry.armed = wanted(interest);
+        entry.silence = Silence::None;
         entry.generation = generation;
         Ok(())
     }
@@ -89,19 +103,16 @@ impl Table {
     /// changed since the wait began.
     pub(super) fn take(&mut self, fd: RawFd, generation: u64, found: Readiness) -> Option<Event> {
         let entry = self.get(fd).filter(|entry| entry.generation == generation)?;
-        if found.contains(Readiness::NVAL) {
-            // Closed without a word. Under epoll the registration would have gone with it.
-            let _ = self.remove(fd);
-            return None;
-        }
         match entry.interest.trigger() {
             Trigger::Level => {}
-            Trigger::Oneshot | Trigger::EdgeOneshot => entry.armed = None,
+            Trigger::Oneshot | Trigger::EdgeOneshot => entry.silence = Silence::UntilRegistered,
             Trigger::Edge => {
-                // poll(2) cannot leave out hang-ups and errors, so after one of them the entry is
-                // passed over. Until then it stays, be it for them alone.
-                let ended = found.intersects(Readiness::HUP | Readiness::ERR);
-                entry.armed = (!ended).then_some(entry.armed.unwrap_or_default() - found);
+                entry.armed -= found;
+                if found.contains(Readiness::HUP) {
+                    entry.silence = Silence::UntilDrained;
+                } else if found.contains(Readiness::ERR) {
+                    entry.silence = Silence::UntilErrorTaken;
+                }
             }
         }
         // With `IN` reported before and not armed, the end of the stream still is something to read.
@@ -110,11 +121,20 @@ impl Table {
         Some(Event::new(found | implied, entry.token))
     }
 
-    /// Arms an edge-triggered registration for a direction that was drained; answers whether that
-    /// changed anything.
-    pub(super) fn rearm(&mut self, fd: RawFd, direction: Direction) -> bool {
+    /// Whether the registration is the same as when the wait began.
+    pub(super) fn is_current(&self, fd: RawFd, generation: u64) -> bool {
+        self.index.get(&fd).is_some_and(|&index| self.entries[index].generation == generation)
+    }
+
+    /// Arms a direction of an edge-triggered registration; answers whether that changed anything.
+    pub(super) fn rearm(&mut self, fd: RawFd, direction: Direction, cause: Cause) -> bool {
         let Some(entry) = self.get(fd) else { return false };
-        if entry.interest.trigger() != Trigger::Edge {
+        let ends_silence = match entry.silence {
+            Silence::None | Silence::UntilErrorTaken => true,
+            Silence::UntilDrained => cause == Cause::Drained,
+            Silence::UntilRegistered => false,
+        };
+        if entry.interest.trigger() != Trigger::Edge || !ends_silence {
             return false;
         }
         let of_direction = match direction {
@@ -122,10 +142,14 @@ impl Table {
             Direction::Write => Readiness::OUT,
             Direction::Any => Readiness::all(),
         };
-        let before = entry.armed;
-        let more = wanted(entry.interest) & of_direction;
-        entry.armed = Some(before.unwrap_or_default() | more);
-        entry.armed != before
+        let before = (entry.armed, entry.silence);
+        entry.armed |= wanted(entry.interest) & of_direction;
+        entry.silence = Silence::None;
+        (entry.armed, entry.silence) != before
+    }
+
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.entries.iter().map(|entry| entry.fd)
     }
 
     fn get(&mut self, fd: RawFd) -> Option<&mut Entry> {

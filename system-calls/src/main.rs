@@ -1,0 +1,189 @@
+//! Does one thing a hundred times between two marks, for strace to count what it cost.
+//!
+//! `system-calls SCENARIO [BACKEND]`. The marks are getppid(2), which nothing else here calls.
+
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream as StdStream};
+use std::os::unix::process::parent_id;
+use std::thread;
+use std::time::Duration;
+
+use wakeful::net::{TcpListener, UnixStream};
+use wakeful::{Backend, EdgeRule, Events, Interest, Poll, Token, Trigger, Waker};
+use wakeful_kernel::epoll::{Epoll, Event, Flags};
+
+const ROUNDS: usize = 100;
+const DEADLINE: Option<Duration> = Some(Duration::from_secs(10));
+
+type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+type Scenario = fn(&mut Poll, &mut Events) -> Result;
+
+const SCENARIOS: &[(&str, Scenario)] = &[
+    ("ping-pong", ping_pong),
+    ("ping-pong-raw", ping_pong_raw),
+    ("idle", idle),
+    ("idle-below-a-millisecond", idle_below_a_millisecond),
+    ("idle-with-waker", idle_with_waker),
+    ("wake-awake", wake_awake),
+    ("wake-woken", wake_woken),
+    ("wake-asleep", wake_asleep),
+    ("wake-self", wake_self),
+    ("same-interest", same_interest),
+    ("other-interest", other_interest),
+    ("accept-one", accept_one),
+    ("register", register),
+];
+
+fn main() -> Result {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let name = arguments.first().ok_or("name a scenario")?;
+    let backend = arguments.get(1).map_or(Ok(Backend::available()[0]), |name| name.parse())?;
+    let scenario = SCENARIOS.iter().find(|(known, _)| known == name);
+    let (_, scenario) = scenario.ok_or_else(|| format!("no scenario is called {name:?}"))?;
+    let mut poll = Poll::builder().backend(backend).build()?;
+    scenario(&mut poll, &mut Events::with_capacity(64))
+}
+
+/// What is counted.
+fn counted(mut round: impl FnMut() -> Result) -> Result {
+    let _ = parent_id();
+    for _ in 0..ROUNDS {
+        round()?;
+    }
+    let _ = parent_id();
+    Ok(())
+}
+
+fn ping_pong(poll: &mut Poll, events: &mut Events) -> Result {
+    // Where only `WouldBlock` arms an edge, that would be one call more; there level serves better.
+    let trigger = match poll.capabilities().edge_rule {
+        EdgeRule::AfterWouldBlock => Trigger::Level,
+        _ => Trigger::Edge,
+    };
+    let (mut left, right) = UnixStream::pair()?;
+    let interest = Interest::READABLE.with_trigger(trigger);
+    let mut right = poll.registry().register_owned(right, Token(0), interest)?;
+    let mut buffer = [0; 64];
+    counted(|| {
+        left.write_all(b"ping")?;
+        poll.poll(events, DEADLINE)?;
+        // Less than was asked for: drained.
+        assert_eq!(right.read(&mut buffer)?, 4);
+        Ok(())
+    })
+}
+
+fn ping_pong_raw(_: &mut Poll, _: &mut Events) -> Result {
+    let (mut left, mut right) = std::os::unix::net::UnixStream::pair()?;
+    let epoll = Epoll::new()?;
+    epoll.add(&right, Flags::IN | Flags::EDGE, 0)?;
+    let mut events = Vec::<Event>::with_capacity(64);
+    let mut buffer = [0; 64];
+    counted(|| {
+        left.write_all(b"ping")?;
+        events.clear();
+        epoll.wait(&mut events, DEADLINE)?;
+        assert_eq!(right.read(&mut buffer)?, 4);
+        Ok(())
+    })
+}
+
+fn idle(poll: &mut Poll, events: &mut Events) -> Result {
+    counted(|| Ok(poll.poll(events, Some(Duration::from_millis(1)))?))
+}
+
+fn idle_below_a_millisecond(poll: &mut Poll, events: &mut Events) -> Result {
+    counted(|| Ok(poll.poll(events, Some(Duration::from_micros(50)))?))
+}
+
+fn idle_with_waker(poll: &mut Poll, events: &mut Events) -> Result {
+    let _waker = Waker::new(poll.registry(), Token(1))?;
+    counted(|| Ok(poll.poll(events, Some(Duration::from_millis(1)))?))
+}
+
+fn wake_awake(poll: &mut Poll, events: &mut Events) -> Result {
+    // A waker for each wake-up, so that none finds another's.
+    let wakers = (0..ROUNDS).map(|index| Waker::new(poll.registry(), Token(index)));
+    let wakers = wakers.collect::<std::io::Result<Vec<_>>>()?;
+    poll.poll(events, Some(Duration::ZERO))?;
+    let mut remaining = wakers.iter();
+    counted(|| Ok(remaining.next().ok_or("too few wakers")?.wake()?))?;
+    let mut reported = 0;
+    while reported < ROUNDS {
+        poll.poll(events, DEADLINE)?;
+        reported += events.len();
+    }
+    Ok(())
+}
+
+fn wake_woken(poll: &mut Poll, _: &mut Events) -> Result {
+    let waker = Waker::new(poll.registry(), Token(1))?;
+    waker.wake()?;
+    counted(|| Ok(waker.wake()?))
+}
+
+/// The poller sleeps on another thread, which is not counted.
+fn wake_asleep(poll: &mut Poll, events: &mut Events) -> Result {
+    let waker = Waker::new(poll.registry(), Token(1))?;
+    thread::scope(|scope| {
+        let poller = scope.spawn(|| -> std::io::Result<()> {
+            for _ in 0..ROUNDS {
+                poll.poll(events, DEADLINE)?;
+            }
+            Ok(())
+        });
+        let result = counted(|| {
+            // The one other call of a round: time for the poller to fall asleep.
+            thread::sleep(Duration::from_millis(2));
+            Ok(waker.wake()?)
+        });
+        poller.join().map_err(|_| "the poller panicked")??;
+        result
+    })
+}
+
+fn wake_self(poll: &mut Poll, events: &mut Events) -> Result {
+    let waker = Waker::new(poll.registry(), Token(1))?;
+    poll.poll(events, Some(Duration::ZERO))?;
+    counted(|| {
+        waker.wake()?;
+        poll.poll(events, DEADLINE)?;
+        assert_eq!(events.len(), 1);
+        Ok(())
+    })
+}
+
+fn same_interest(poll: &mut Poll, _: &mut Events) -> Result {
+    let (left, _right) = UnixStream::pair()?;
+    let mut left = poll.registry().register_owned(left, Token(0), Interest::READABLE)?;
+    counted(|| Ok(left.set_interest(Interest::READABLE)?))
+}
+
+fn other_interest(poll: &mut Poll, _: &mut Events) -> Result {
+    let (left, _right) = UnixStream::pair()?;
+    let mut left = poll.registry().register_owned(left, Token(0), Interest::READABLE)?;
+    let mut interests = [Interest::WRITABLE, Interest::READABLE].into_iter().cycle();
+    counted(|| Ok(left.set_interest(interests.next().ok_or("no interest")?)?))
+}
+
+fn accept_one(poll: &mut Poll, events: &mut Events) -> Result {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let address = listener.local_addr()?;
+    let listener = poll.registry().register_owned(listener, Token(0), Interest::READABLE)?;
+    counted(|| {
+        let client = StdStream::connect(address)?;
+        poll.poll(events, DEADLINE)?;
+        assert_eq!(listener.accept_all().count(), 1);
+        drop(client);
+        Ok(())
+    })
+}
+
+fn register(poll: &mut Poll, _: &mut Events) -> Result {
+    let (mut left, _right) = UnixStream::pair()?;
+    counted(|| {
+        poll.registry().register(&mut left, Token(0), Interest::READABLE)?;
+        Ok(poll.registry().deregister(&mut left)?)
+    })
+}

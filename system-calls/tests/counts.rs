@@ -1,0 +1,108 @@
+//! What each scenario costs in system calls, exactly.
+
+#![cfg(target_os = "linux")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::Command;
+
+type Counts = BTreeMap<String, usize>;
+
+/// The calls of the main thread between the marks, for each of the hundred rounds.
+#[track_caller]
+fn count(scenario: &str, backend: &str) -> Counts {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let output = Command::new("timeout")
+        .args(["60", "strace", "-qq", "-ff", "-o"])
+        .arg(&log)
+        .args([env!("CARGO_BIN_EXE_system-calls"), scenario, backend])
+        .output()
+        .expect("this needs strace and timeout: apt-get install strace coreutils");
+    assert!(output.status.success(), "{scenario}: {}", String::from_utf8_lossy(&output.stderr));
+    let marked = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .find(|text| text.contains("getppid"))
+        .unwrap();
+    let mut counts = Counts::new();
+    let between = marked
+        .lines()
+        .skip_while(|line| !line.starts_with("getppid"))
+        .skip(1)
+        .take_while(|line| !line.starts_with("getppid"));
+    for line in between {
+        let (name, _) = line.split_once('(').unwrap_or((line, ""));
+        *counts.entry(name.to_owned()).or_default() += 1;
+    }
+    counts
+}
+
+#[track_caller]
+fn expect(scenario: &str, backend: &str, expected: &[(&str, usize)]) {
+    let expected: Counts =
+        expected.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+    assert_eq!(count(scenario, backend), expected, "{scenario} on {backend}");
+}
+
+#[test]
+fn a_hop_costs_three_calls_as_with_raw_epoll() {
+    let hop = [("sendto", 100), ("epoll_wait", 100), ("recvfrom", 100)];
+    expect("ping-pong", "epoll", &hop);
+    expect("ping-pong-raw", "epoll", &hop);
+    expect("ping-pong", "poll", &[("sendto", 100), ("ppoll", 100), ("recvfrom", 100)]);
+}
+
+#[test]
+fn an_idle_poll_is_one_call() {
+    for scenario in ["idle", "idle-with-waker"] {
+        expect(scenario, "epoll", &[("epoll_wait", 100)]);
+        expect(scenario, "poll", &[("ppoll", 100)]);
+    }
+    expect("idle-below-a-millisecond", "epoll", &[("epoll_pwait2", 100)]);
+}
+
+#[test]
+fn waking_an_awake_or_woken_poller_is_none() {
+    for backend in ["epoll", "poll"] {
+        expect("wake-awake", backend, &[]);
+        expect("wake-woken", backend, &[]);
+    }
+}
+
+#[test]
+fn waking_a_sleeping_poller_is_one() {
+    for backend in ["epoll", "poll"] {
+        expect("wake-asleep", backend, &[("clock_nanosleep", 100), ("write", 100)]);
+    }
+}
+
+#[test]
+fn waking_oneself_costs_no_more_than_the_poll() {
+    expect("wake-self", "epoll", &[("epoll_wait", 100)]);
+    expect("wake-self", "poll", &[("ppoll", 100)]);
+}
+
+#[test]
+fn the_same_interest_is_none_and_another_is_one() {
+    expect("same-interest", "epoll", &[]);
+    expect("same-interest", "poll", &[]);
+    expect("other-interest", "epoll", &[("epoll_ctl", 100)]);
+    expect("other-interest", "poll", &[]);
+}
+
+#[test]
+fn accepting_one_connection_makes_no_second_accept_call() {
+    let counts = count("accept-one", "epoll");
+    assert_eq!(counts["accept4"], 100);
+    assert_eq!(counts["ppoll"], 100, "the cheap question instead");
+    assert_eq!(counts["epoll_wait"], 100);
+    assert!(!counts.contains_key("ioctl"), "{counts:?}");
+    // With debug assertions, std asks before it closes a descriptor whether that is open.
+    assert!(cfg!(debug_assertions) || !counts.contains_key("fcntl"), "{counts:?}");
+}
+
+#[test]
+fn registrations_are_one_call_each() {
+    expect("register", "epoll", &[("epoll_ctl", 200)]);
+}
