@@ -113,11 +113,7 @@ impl Wakers {
     /// Hands the tokens of woken wakers to `report`, `room` at most, each in its turn. Whether some
     /// are left over.
     pub(crate) fn take(&mut self, room: usize, mut report: impl FnMut(Token)) -> bool {
-        // Taking up new wake-ups only when the earlier ones are done keeps the queue bounded, and
-        // keeps a waker that wakes without pause from overtaking the others.
-        if self.queue.is_empty() {
-            self.collect();
-        }
+        self.collect_if_empty();
         for _ in 0..room {
             let Some(index) = self.queue.pop_front() else { break };
             let slot = &mut self.slots[index];
@@ -128,11 +124,22 @@ impl Wakers {
                 self.free.push(index);
             }
         }
+        // What woke while earlier wake-ups were in the queue: whoever woke found the poller awake, and
+        // relies on it to look.
+        self.collect_if_empty();
         !self.queue.is_empty()
     }
 
-    fn collect(&mut self) {
+    /// Takes the bits off the sets and into the queue. Only when the earlier ones are done: that keeps
+    /// the queue bounded, and a waker that wakes without pause from overtaking the others.
+    fn collect_if_empty(&mut self) {
+        if !self.queue.is_empty() {
+            return;
+        }
         for (number, group) in self.groups.iter().enumerate() {
+            if group.summary.load(Ordering::SeqCst) == 0 {
+                continue;
+            }
             for word in bits(group.summary.swap(0, Ordering::SeqCst)) {
                 for bit in bits(group.words[word].swap(0, Ordering::SeqCst)) {
                     let index = number * GROUP + word * 64 + bit;
