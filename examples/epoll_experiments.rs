@@ -235,7 +235,11 @@ fn with_poll() -> Result {
     let (reader, writer) = pipe()?;
     let mut fds = [PollFd::new(&reader, Readiness::IN), PollFd::new(&writer, Readiness::OUT)];
     let count = poll(&mut fds, Some(PAUSE))?;
-    println!("   {count} of 2 is ready: reader {}, writer {}", fds[0].readiness(), fds[1].readiness());
+    println!(
+        "   {count} of 2 is ready: reader {}, writer {}",
+        fds[0].readiness(),
+        fds[1].readiness()
+    );
     assert_eq!(count, 1);
     Ok(())
 }

@@ -33,7 +33,8 @@ fn answer(mut stream: &TcpStream) -> io::Result<()> {
     let message = parts.next().unwrap_or_default();
     thread::sleep(Duration::from_millis(delay_ms));
     let length = message.len();
-    let answer =
-        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{message}");
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{message}"
+    );
     stream.write_all(answer.as_bytes())
 }

@@ -40,8 +40,7 @@ fn count(scenario: &str, backend: &str) -> Counts {
 
 #[track_caller]
 fn expect(scenario: &str, backend: &str, expected: &[(&str, usize)]) {
-    let expected: Counts =
-        expected.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
+    let expected: Counts = expected.iter().map(|&(name, count)| (name.to_owned(), count)).collect();
     assert_eq!(count(scenario, backend), expected, "{scenario} on {backend}");
 }
 

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 }
 
 fn is_broken_output(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<output::OutputError>().is_some_and(|output::OutputError(error)| {
-        error.kind() == io::ErrorKind::BrokenPipe
-    })
+    error
+        .downcast_ref::<output::OutputError>()
+        .is_some_and(|output::OutputError(error)| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -134,7 +134,8 @@ fn delay_answers_in_time_and_in_order_of_time() {
     for delay in [300, 200, 100] {
         let sender = sender.clone();
         thread::spawn(move || {
-            let request = format!("GET /{delay}/after-{delay} HTTP/1.1\r\nConnection: close\r\n\r\n");
+            let request =
+                format!("GET /{delay}/after-{delay} HTTP/1.1\r\nConnection: close\r\n\r\n");
             sender.send((delay, ask(address, &request).unwrap(), start.elapsed())).unwrap();
         });
     }

@@ -50,7 +50,8 @@ fn ten_thousand_delays() {
             .into_bytes()
     };
     let mut start = None;
-    let answers = crowd(server.address, count, request, |_, _| false, || start = Some(Instant::now()));
+    let answers =
+        crowd(server.address, count, request, |_, _| false, || start = Some(Instant::now()));
     assert!(start.unwrap().elapsed() >= delay);
     for (index, answer) in answers.iter().enumerate() {
         let text = String::from_utf8_lossy(answer);

@@ -36,8 +36,7 @@ pub fn set_nonblocking(fd: impl AsFd, nonblocking: bool) -> Result<(), BlockingM
     let error = |source| BlockingModeError { fd, source };
     // SAFETY: F_GETFL takes no argument and touches no memory; `fd` is borrowed, hence open.
     let before = check(unsafe { libc::fcntl(fd, libc::F_GETFL) }).map_err(error)?;
-    let after =
-        if nonblocking { before | libc::O_NONBLOCK } else { before & !libc::O_NONBLOCK };
+    let after = if nonblocking { before | libc::O_NONBLOCK } else { before & !libc::O_NONBLOCK };
     if after != before {
         // SAFETY: F_SETFL takes an integer and touches no memory; `fd` is borrowed, hence open.
         check(unsafe { libc::fcntl(fd, libc::F_SETFL, after) }).map_err(error)?;

@@ -167,5 +167,7 @@ fn from_poll(raw: libc::c_short) -> Readiness {
     let unnamed = BITS.iter().fold(raw, |rest, (_, raw_bit)| rest & !raw_bit);
     BITS.iter()
         .filter(|(_, raw_bit)| raw & raw_bit != 0)
-        .fold(Readiness::from_bits_retain(u32::from(unnamed as u16)), |readiness, (bit, _)| readiness | *bit)
+        .fold(Readiness::from_bits_retain(u32::from(unnamed as u16)), |readiness, (bit, _)| {
+            readiness | *bit
+        })
 }

@@ -132,6 +132,12 @@ impl SignalSet {
         }
     }
 
+    /// The signals of the set, in ascending order.
+    pub fn signals(&self) -> Vec<c_int> {
+        // No system has more than these; a number that is no signal is in no set.
+        (1..=128).filter(|&signal| self.contains(signal)).collect()
+    }
+
     /// The C set, for calls that take a pointer to one.
     pub fn as_raw(&self) -> &libc::sigset_t {
         &self.0

@@ -87,7 +87,8 @@ fn exclusive_wakes_one_of_several_epolls() {
 #[test]
 fn exclusive_rules_are_errors_that_say_what_is_wrong() {
     let (epoll, pipe) = (Epoll::new().unwrap(), Pipe::new());
-    let error = epoll.add(&pipe.reader, Flags::IN | Flags::EXCLUSIVE | Flags::ONESHOT, 0).unwrap_err();
+    let error =
+        epoll.add(&pipe.reader, Flags::IN | Flags::EXCLUSIVE | Flags::ONESHOT, 0).unwrap_err();
     assert!(error.to_string().contains("beside EXCLUSIVE only"), "{error}");
     assert_eq!(error.fd(), &pipe.reader.as_raw_fd());
 
@@ -118,7 +119,10 @@ fn refusals_carry_operation_descriptor_and_source() {
     assert_eq!(errno(epoll.add(&epoll, Flags::IN, 0).unwrap_err().io_error()), libc::EINVAL);
     assert_eq!(errno(epoll.add_raw(-1, Flags::IN, 0).unwrap_err().io_error()), libc::EBADF);
     let pipe = Pipe::new();
-    assert_eq!(errno(epoll.modify(&pipe.reader, Flags::IN, 0).unwrap_err().io_error()), libc::ENOENT);
+    assert_eq!(
+        errno(epoll.modify(&pipe.reader, Flags::IN, 0).unwrap_err().io_error()),
+        libc::ENOENT
+    );
     assert_eq!(errno(epoll.delete(&pipe.reader).unwrap_err().io_error()), libc::ENOENT);
 
     let error = epoll.wait(&mut Vec::<Event>::new(), Some(Duration::ZERO)).unwrap_err();
@@ -171,7 +175,9 @@ fn waits_last_as_long_as_asked_to_the_nanosecond() {
 
 #[test]
 fn huge_timeouts_wait() {
-    for timeout in [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_millis(1 << 40)] {
+    for timeout in
+        [Duration::MAX, Duration::from_secs(u64::MAX / 2), Duration::from_millis(1 << 40)]
+    {
         let (epoll, pipe) = watching(Flags::IN);
         thread::scope(|scope| {
             let waiter = scope.spawn(|| wait(&epoll, timeout));

@@ -66,10 +66,7 @@ impl<T: AsFd> IoSource<T> {
     /// Runs accept(2): as [`run`](IoSource::run), but its errors are not the listener's. Armed again
     /// for want of descriptors, it would be reported without end.
     #[cfg(feature = "net")]
-    pub(crate) fn run_accept<R>(
-        &self,
-        accept: impl FnOnce(&T) -> io::Result<R>,
-    ) -> io::Result<R> {
+    pub(crate) fn run_accept<R>(&self, accept: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
         accept(self.get()).inspect_err(|error| {
             if error.kind() == io::ErrorKind::WouldBlock {
                 self.drained(Direction::Read);

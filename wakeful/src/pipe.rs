@@ -10,8 +10,6 @@ use wakeful_kernel::descriptor;
 use crate::io_source::{IoSource, descriptor_owner, reads, writes};
 use crate::rearm::Direction;
 
-
-
 /// A new pipe, both ends non-blocking and close-on-exec.
 ///
 /// # Errors

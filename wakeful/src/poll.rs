@@ -125,8 +125,7 @@ impl Poll {
         let sleeps = may_sleep && (!sleep.is_in_use() || sleep.fall_asleep());
         if !sleeps && sleep.is_in_use() && sleep.wake_up() {
             // Half of the room is the wakers', the rest the descriptors'.
-            let room =
-                if capacity == 1 { usize::from(self.wakers_first) } else { capacity / 2 };
+            let room = if capacity == 1 { usize::from(self.wakers_first) } else { capacity / 2 };
             self.wakers_first = !self.wakers_first;
             wake.report(buffer, room);
             woken = true;

@@ -95,7 +95,9 @@ pub(crate) fn enter(fd: RawFd, poller: Weak<dyn Rearm>) {
 /// Takes a descriptor out.
 pub(crate) fn leave(fd: RawFd, poller: &Weak<dyn Rearm>) {
     let mut table = table();
-    let Some(entries) = table.as_mut() else { return };
+    let Some(entries) = table.as_mut() else {
+        return;
+    };
     if let Some(pollers) = entries.get_mut(&fd) {
         pollers.retain(|other| !other.ptr_eq(poller));
         if pollers.is_empty() {

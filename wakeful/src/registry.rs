@@ -149,7 +149,12 @@ impl Registry {
         self.shared.adapter.capabilities()
     }
 
-    pub(crate) fn register_fd(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+    pub(crate) fn register_fd(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         self.shared.adapter.register(fd, token, interest)
     }
 

@@ -266,7 +266,8 @@ fn listeners_share_a_port_on_request_only() {
     assert_eq!(TcpListener::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
     // Every connection reaches one of the two.
     let clients: Vec<_> = (0..64).map(|_| connect_blocking(address)).collect();
-    let counts = [&first, &second].map(|listener| listener.accept_all().map(Result::unwrap).count());
+    let counts =
+        [&first, &second].map(|listener| listener.accept_all().map(Result::unwrap).count());
     assert_eq!(counts.iter().sum::<usize>(), clients.len());
     assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
 

@@ -42,12 +42,7 @@ impl Service for Delay {
         State::Reading(Vec::new())
     }
 
-    fn drive(
-        &mut self,
-        stream: &TcpStream,
-        state: &mut State,
-        context: &mut Context<'_>,
-    ) -> Drive {
+    fn drive(&mut self, stream: &TcpStream, state: &mut State, context: &mut Context<'_>) -> Drive {
         loop {
             let step = match state {
                 State::Reading(request) => self.read(stream, request, context),
@@ -232,7 +227,9 @@ mod tests {
         let Parsed::Wait { delay, message, last, length } = parsed else { panic!("{parsed:?}") };
         assert_eq!((delay, message.as_str(), last), (Duration::from_millis(250), "a/b?c", false));
         assert_eq!(length, "GET /250/a/b?c HTTP/1.1\r\nHost: x\r\n\r\n".len());
-        for request in ["GET /0/x HTTP/1.0\r\n\r\n", "GET /0/x HTTP/1.1\r\nConnection: Close\r\n\r\n"] {
+        for request in
+            ["GET /0/x HTTP/1.0\r\n\r\n", "GET /0/x HTTP/1.1\r\nConnection: Close\r\n\r\n"]
+        {
             assert!(matches!(parse(request.as_bytes()), Some(Parsed::Wait { last: true, .. })));
         }
     }

@@ -89,14 +89,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 }
 
 /// Runs the loops, one of them on this thread, until they are told to stop.
-fn serve<S: Service>(
+fn serve<S>(
     arguments: &Arguments,
     output: &mut Output,
     open_files: u64,
     service: impl Fn() -> S,
 ) -> anyhow::Result<Statistics>
 where
-    S: Send,
+    S: Service + Send,
     S::State: Send,
 {
     // Before any thread is started, so that all of them leave the signals to the loop.
@@ -114,7 +114,10 @@ where
     }
     servers[0].watch(signals)?;
 
-    let kind = arguments.kind.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+    let kind = arguments
+        .kind
+        .to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned());
     let threads = arguments.threads;
     let plural = if threads == 1 { "" } else { "s" };
     output.line(format_args!(

@@ -120,7 +120,9 @@ impl<S: Service> Server<S> {
     }
 
     fn accept(&mut self, now: Instant) -> io::Result<()> {
-        let Some(listener) = self.listener.take() else { return Ok(()) };
+        let Some(listener) = self.listener.take() else {
+            return Ok(());
+        };
         self.paused_until = None;
         for connection in listener.accept_all() {
             match connection {
@@ -145,8 +147,7 @@ impl<S: Service> Server<S> {
         let key = Key { index: self.connections.vacant_key(), generation };
         let mut state = self.service.open();
         self.statistics.accepted += 1;
-        let mut context =
-            Context { key, now, stopping: false, statistics: &mut self.statistics };
+        let mut context = Context { key, now, stopping: false, statistics: &mut self.statistics };
         let interest = match self.service.drive(&stream, &mut state, &mut context) {
             Drive::Close => return Ok(()),
             Drive::Write => Interest::READABLE | Interest::WRITABLE,
@@ -164,7 +165,9 @@ impl<S: Service> Server<S> {
 
     /// An event of a connection that has ended meanwhile may reach its successor: no harm.
     fn drive(&mut self, index: usize, now: Instant) -> io::Result<()> {
-        let Some(connection) = self.connections.get_mut(index) else { return Ok(()) };
+        let Some(connection) = self.connections.get_mut(index) else {
+            return Ok(());
+        };
         let key = Key { index, generation: connection.generation };
         let stopping = self.end.is_some();
         let mut context = Context { key, now, stopping, statistics: &mut self.statistics };

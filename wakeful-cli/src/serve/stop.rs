@@ -47,7 +47,8 @@ impl Stop {
     pub(super) fn new<'poll>(
         registries: impl Iterator<Item = &'poll Registry>,
     ) -> io::Result<Stop> {
-        let wakers = registries.map(|registry| Waker::new(registry, STOP)).collect::<Result<_, _>>()?;
+        let wakers =
+            registries.map(|registry| Waker::new(registry, STOP)).collect::<Result<_, _>>()?;
         Ok(Stop { requests: AtomicU32::new(0), wakers })
     }
 

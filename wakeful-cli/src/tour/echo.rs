@@ -90,7 +90,9 @@ impl Echo {
 
     /// Sends back what there is, and closes when the client has.
     fn serve(&mut self, number: usize, stage: &mut Stage<'_>) -> anyhow::Result<()> {
-        let Some(slot) = self.servers.get_mut(number) else { return Ok(()) };
+        let Some(slot) = self.servers.get_mut(number) else {
+            return Ok(());
+        };
         let Some(stream) = slot else { return Ok(()) };
         let mut buffer = [0; 256];
         loop {
@@ -111,12 +113,7 @@ impl Echo {
 }
 
 impl Client {
-    fn ready(
-        &mut self,
-        event: &Event,
-        number: usize,
-        stage: &mut Stage<'_>,
-    ) -> anyhow::Result<()> {
+    fn ready(&mut self, event: &Event, number: usize, stage: &mut Stage<'_>) -> anyhow::Result<()> {
         if event.is_writable() && !self.sent {
             if let Some(error) = self.stream.take_error()? {
                 return Err(error.into());

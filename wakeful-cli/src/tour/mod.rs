@@ -107,7 +107,9 @@ fn play(
             count += 1;
             let Token(token) = event.token();
             let act = token / TOKENS_PER_ACT;
-            let Some(player) = acts.get_mut(act) else { continue };
+            let Some(player) = acts.get_mut(act) else {
+                continue;
+            };
             let name = player.name();
             let mut stage = Stage { registry: poll.registry(), output, act, name };
             player.ready(event, token % TOKENS_PER_ACT, &mut stage)?;

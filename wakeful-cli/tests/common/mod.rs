@@ -94,12 +94,8 @@ pub fn wait_for(child: &mut Child) -> ExitStatus {
 
 /// Runs a command to its end, but not for ever; answers with its status and its two outputs.
 pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (sender, errors) = mpsc::channel();
     thread::spawn(move || {

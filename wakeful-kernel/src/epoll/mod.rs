@@ -84,7 +84,8 @@ impl Epoll {
         let fd = check(unsafe { sys::epoll_create1(sys::EPOLL_CLOEXEC) })
             .map_err(|source| CreateError { source })?;
         // SAFETY: the call succeeded, so `fd` is an open descriptor that nothing else owns.
-        Ok(Epoll { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Epoll { fd })
     }
 
     /// `epoll_ctl(self, EPOLL_CTL_ADD, fd, event)`—Puts a descriptor on the interest list.

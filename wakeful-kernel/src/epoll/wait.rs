@@ -33,7 +33,11 @@ pub fn resolution() -> Duration {
             let _ = epoll.wait(&mut Vec::<Event>::with_capacity(1), Some(Duration::from_nanos(1)));
         }
     });
-    if HAS_PWAIT2.load(Ordering::Relaxed) { Duration::from_nanos(1) } else { Duration::from_millis(1) }
+    if HAS_PWAIT2.load(Ordering::Relaxed) {
+        Duration::from_nanos(1)
+    } else {
+        Duration::from_millis(1)
+    }
 }
 
 impl Epoll {
@@ -76,13 +80,17 @@ impl Epoll {
         timeout: Option<Duration>,
         mask: Option<&SignalSet>,
     ) -> Result<usize, WaitError> {
-        let Some(timeout) = timeout else { return self.wait_ms(events, -1, mask) };
+        let Some(timeout) = timeout else {
+            return self.wait_ms(events, -1, mask);
+        };
         let nanos = timeout.as_nanos();
         let fits_ms = nanos % 1_000_000 == 0 && nanos / 1_000_000 <= LONGEST_MS;
         if !fits_ms && HAS_PWAIT2.load(Ordering::Relaxed) {
             match self.wait_ns(events, timeout, mask) {
                 // ENOSYS before Linux 5.11; EPERM from sandboxes older than the call.
-                Err(error) if matches!(error.source.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => {
+                Err(error)
+                    if matches!(error.source.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) =>
+                {
                     HAS_PWAIT2.store(false, Ordering::Relaxed);
                 }
                 result => return result,

@@ -93,7 +93,8 @@ impl EventFd {
         let fd = check(unsafe { sys::eventfd(initial, flags) })
             .map_err(|source| EventFdError { source })?;
         // SAFETY: the call succeeded, so `fd` is an open descriptor that nothing else owns.
-        Ok(EventFd { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(EventFd { fd })
     }
 
     /// `read(self, &value, 8)`—Takes the counter (or one of it), leaving zero (or one less).

@@ -163,7 +163,8 @@ impl Inotify {
         let fd = check(unsafe { sys::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })
             .map_err(|source| InotifyError { source })?;
         // SAFETY: the call succeeded, so `fd` is an open descriptor that nothing else owns.
-        Ok(Inotify { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Inotify { fd })
     }
 
     /// `inotify_add_watch(self, path, flags)`—Watches the inode that `path` leads to.
@@ -186,11 +187,9 @@ impl Inotify {
         let c_path = CString::new(path.as_os_str().as_bytes())
             .map_err(|_| error(io::Error::from_raw_os_error(libc::EINVAL)))?;
         // SAFETY: the string is NUL-terminated and lives until the call returns.
-        check(unsafe {
-            sys::inotify_add_watch(self.fd.as_raw_fd(), c_path.as_ptr(), flags.bits())
-        })
-        .map(WatchDescriptor)
-        .map_err(error)
+        check(unsafe { sys::inotify_add_watch(self.fd.as_raw_fd(), c_path.as_ptr(), flags.bits()) })
+            .map(WatchDescriptor)
+            .map_err(error)
     }
 
     /// `inotify_rm_watch(self, watch)`—Stops watching. A last record, `IGNORED`, follows.
@@ -219,8 +218,11 @@ impl Inotify {
     ) -> Result<Changes<'buffer>, InotifyReadError> {
         let fd = self.fd.as_raw_fd();
         let size = buffer.len();
-        let filled = descriptor::read(&self.fd, buffer)
-            .map_err(|source| InotifyReadError { fd, size, source })?;
+        let filled = descriptor::read(&self.fd, buffer).map_err(|source| InotifyReadError {
+            fd,
+            size,
+            source,
+        })?;
         Ok(Changes { rest: buffer.get(..filled).unwrap_or_default() })
     }
 }
@@ -260,9 +262,8 @@ impl<'buffer> Iterator for Changes<'buffer> {
 
     fn next(&mut self) -> Option<Change<'buffer>> {
         let (header, rest) = self.rest.split_at_checked(HEADER)?;
-        let mut fields = header.chunks_exact(4).map(|field| {
-            field.try_into().map_or(0, u32::from_ne_bytes)
-        });
+        let mut fields =
+            header.chunks_exact(4).map(|field| field.try_into().map_or(0, u32::from_ne_bytes));
         let (watch, flags, cookie, length) =
             (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
         let (name, rest) = rest.split_at_checked(length as usize)?;

@@ -110,7 +110,8 @@ impl PidFd {
         // SAFETY: the call takes integers.
         let fd = check(unsafe { sys::pidfd_open(raw_pid, 0) }).map_err(error)?;
         // SAFETY: the call succeeded, so `fd` is an open descriptor that nothing else owns.
-        Ok(PidFd { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(PidFd { fd })
     }
 
     /// `waitid(P_PIDFD, self, &info, WEXITED | WNOHANG)`—Takes the child's exit state, if it has ended.
@@ -151,7 +152,9 @@ impl PidFd {
         // kernel has filled in what it had to say.
         let info = unsafe { info.assume_init() };
         // SAFETY: waitid(2) fills the fields of SIGCHLD, or leaves the zeroes where nothing ended.
-        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        let pid = unsafe { info.si_pid() };
+        // SAFETY: as above.
+        let status = unsafe { info.si_status() };
         Ok((pid != 0).then_some(match info.si_code {
             libc::CLD_EXITED => ExitState::Exited(status),
             libc::CLD_DUMPED => ExitState::Dumped(status),

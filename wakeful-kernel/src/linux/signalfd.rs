@@ -10,7 +10,7 @@ operation_error! {
     /// A signalfd could not be created or changed.
     SignalFdError: "signalfd" {
         /// The signals it was to take.
-        signals: SignalSet,
+        signals: Vec<i32>,
     }
 }
 
@@ -69,9 +69,10 @@ impl SignalFd {
         let flags = libc::SFD_CLOEXEC | libc::SFD_NONBLOCK;
         // SAFETY: the set is borrowed for the whole call, which only reads it.
         let fd = check(unsafe { sys::signalfd(-1, signals.as_raw(), flags) })
-            .map_err(|source| SignalFdError { signals: *signals, source })?;
+            .map_err(|source| SignalFdError { signals: signals.signals(), source })?;
         // SAFETY: the call succeeded, so `fd` is an open descriptor that nothing else owns.
-        Ok(SignalFd { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(SignalFd { fd })
     }
 
     /// `signalfd(self, set, 0)`—Takes the signals of another set from now on.
@@ -83,7 +84,7 @@ impl SignalFd {
         // SAFETY: the set is borrowed for the whole call, which only reads it.
         check(unsafe { sys::signalfd(self.fd.as_raw_fd(), signals.as_raw(), 0) })
             .map(drop)
-            .map_err(|source| SignalFdError { signals: *signals, source })
+            .map_err(|source| SignalFdError { signals: signals.signals(), source })
     }
 
     /// `read(self, &info, sizeof info)`—Takes one pending signal.

@@ -148,7 +148,8 @@ impl TimerFd {
         let fd = check(unsafe { sys::timerfd_create(clock.id(), flags) })
             .map_err(|source| TimerFdError { clock, source })?;
         // SAFETY: the call succeeded, so `fd` is an open descriptor that nothing else owns.
-        Ok(TimerFd { fd: unsafe { OwnedFd::from_raw_fd(fd) } })
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(TimerFd { fd })
     }
 
     /// `timerfd_settime(self, flags, &new, &old)`—Arms the timer, in place of what it was set to.
@@ -200,7 +201,10 @@ impl TimerFd {
         interval: Duration,
         flags: libc::c_int,
     ) -> Result<TimerState, TimerFdSetError> {
-        let new = sys::itimerspec { it_interval: sys::timespec(interval), it_value: sys::timespec(first) };
+        let new = sys::itimerspec {
+            it_interval: sys::timespec(interval),
+            it_value: sys::timespec(first),
+        };
         self.exchange(|fd, old| {
             // SAFETY: `new` lives until the call returns; `old` is valid for the write of one struct.
             unsafe { sys::timerfd_settime(fd, flags, ptr::from_ref(&new), old) }

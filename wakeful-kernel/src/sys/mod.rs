@@ -46,7 +46,7 @@ mod poll_timeout;
 pub use poll_timeout::{POLL_RESOLUTION, poll_with_timeout};
 
 /// `struct timespec` of a span of time; one that time_t cannot hold is as good as its maximum.
-#[allow(clippy::useless_conversion)]
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
 pub(crate) fn timespec(time: std::time::Duration) -> libc::timespec {
     // SAFETY: the struct consists of integers, some of them padding on some systems, for which zero
     // is valid.

@@ -4,6 +4,8 @@
 //! kernel; [`Wakers`] says which wakers woke, so that the poller knows what to report. A waker first
 //! writes the second, then looks at the first. The poller does it the other way round.
 
+#[cfg(all(test, loom))]
+mod model;
 mod sleep;
 mod wakers;
 

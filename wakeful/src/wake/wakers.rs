@@ -115,7 +115,9 @@ impl Wakers {
     pub(crate) fn take(&mut self, room: usize, mut report: impl FnMut(Token)) -> bool {
         self.collect_if_empty();
         for _ in 0..room {
-            let Some(index) = self.queue.pop_front() else { break };
+            let Some(index) = self.queue.pop_front() else {
+                break;
+            };
             let slot = &mut self.slots[index];
             slot.queued = false;
             report(slot.token);

@@ -120,7 +120,12 @@ endpoint! {
 pub struct Bare(pub OwnedFd);
 
 impl Source for Bare {
-    fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         SourceFd(&self.0.as_raw_fd()).register(registry, token, interest)
     }
 
@@ -215,7 +220,7 @@ pub fn pseudo_terminal_pair() -> (OwnedFd, OwnedFd) {
         unsafe { libc::openpty(&mut controller, &mut terminal, null, null.cast(), null.cast()) };
     assert_eq!(result, 0, "{}", io::Error::last_os_error());
     // SAFETY: openpty(3) succeeded, so both are open and nothing else owns them.
-    let fds = unsafe { (OwnedFd::from_raw_fd(terminal), OwnedFd::from_raw_fd(controller)) };
+    let fds = [terminal, controller].map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     let mut mode = std::mem::MaybeUninit::<libc::termios>::uninit();
     // SAFETY: tcgetattr(3) fills the struct for an open terminal.
     assert_eq!(unsafe { libc::tcgetattr(terminal, mode.as_mut_ptr()) }, 0);
@@ -225,10 +230,11 @@ pub fn pseudo_terminal_pair() -> (OwnedFd, OwnedFd) {
     unsafe { libc::cfmakeraw(&mut mode) };
     // SAFETY: as above.
     assert_eq!(unsafe { libc::tcsetattr(terminal, libc::TCSANOW, &mode) }, 0);
-    for fd in [&fds.0, &fds.1] {
+    for fd in &fds {
         descriptor::set_nonblocking(fd.as_fd(), true).unwrap();
     }
-    fds
+    let [terminal, controller] = fds;
+    (terminal, controller)
 }
 
 pub fn pseudo_terminal() -> Subject {

@@ -79,7 +79,12 @@ impl Table {
         Ok(())
     }
 
-    pub(super) fn replace(&mut self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+    pub(super) fn replace(
+        &mut self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
         let generation = self.new_generation();
         let entry = self.get(fd).ok_or_else(not_registered)?;
         entry.token = token;
@@ -128,7 +133,9 @@ impl Table {
 
     /// Arms a direction of an edge-triggered registration; answers whether that changed anything.
     pub(super) fn rearm(&mut self, fd: RawFd, direction: Direction, cause: Cause) -> bool {
-        let Some(entry) = self.get(fd) else { return false };
+        let Some(entry) = self.get(fd) else {
+            return false;
+        };
         let ends_silence = match entry.silence {
             Silence::None | Silence::UntilErrorTaken => true,
             Silence::UntilDrained => cause == Cause::Drained,

@@ -1,0 +1,115 @@
+//! The interleavings of wakers and poller, explored by loom.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p wakeful --release --lib wake::model`
+
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+
+use super::Wake;
+use crate::Token;
+
+/// What wakers and poller share, and a kernel that remembers a call until the next wait.
+#[derive(Default)]
+struct World {
+    wake: Wake,
+    called: Mutex<bool>,
+    rouse: Condvar,
+    written: AtomicUsize,
+}
+
+impl World {
+    /// One poll, as `Poll::poll` does it; the tokens that were reported.
+    fn poll(&self, room: usize) -> Vec<Token> {
+        let mut events = Vec::new();
+        let sleep = &self.wake.sleep;
+        let sleeps = sleep.fall_asleep();
+        if sleeps {
+            // Without the call this never ends, and loom says so.
+            let mut called = self.called.lock().unwrap();
+            while !std::mem::take(&mut *called) {
+                called = self.rouse.wait(called).unwrap();
+            }
+        }
+        if sleep.wake_up() && self.wake.report(&mut events, room) {
+            sleep.stay_awake();
+        }
+        events.iter().map(|event| event.token()).collect()
+    }
+
+    fn call(&self) -> std::io::Result<()> {
+        *self.called.lock().unwrap() = true;
+        self.rouse.notify_one();
+        Ok(())
+    }
+}
+
+/// Each of the wakers wakes once, on a thread of its own; the poller has to hear of all.
+fn explore(wakers: usize, room: usize) {
+    // With more than one waker, all interleavings with at most two preemptions.
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = (wakers > 1).then_some(2);
+    builder.check(move || {
+        let world = Arc::new(World::default());
+        let threads: Vec<_> = (0..wakers)
+            .map(|index| {
+                let world = Arc::clone(&world);
+                let key = world.wake.add(Token(index));
+                thread::spawn(move || {
+                    world.written.fetch_add(1, Ordering::Relaxed);
+                    world.wake.wake(&key, || world.call()).unwrap();
+                })
+            })
+            .collect();
+        let mut seen = vec![0; wakers];
+        while seen.contains(&0) {
+            for Token(index) in world.poll(room) {
+                seen[index] += 1;
+            }
+            let reported = seen.iter().filter(|&&count| count > 0).count();
+            // What was written before a wake-up is visible after its report.
+            assert!(world.written.load(Ordering::Relaxed) >= reported);
+        }
+        assert!(seen.iter().all(|&count| count == 1), "{seen:?}");
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_waker() {
+    explore(1, 8);
+}
+
+#[test]
+fn two_wakers() {
+    explore(2, 8);
+}
+
+#[test]
+fn two_wakers_with_room_for_one() {
+    explore(2, 1);
+}
+
+#[test]
+fn one_waker_that_wakes_twice() {
+    loom::model(|| {
+        let world = Arc::new(World::default());
+        let key = world.wake.add(Token(0));
+        let thread = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    world.written.fetch_add(1, Ordering::Relaxed);
+                    world.wake.wake(&key, || world.call()).unwrap();
+                }
+            })
+        };
+        // The last report comes after the last write, or there is another to come.
+        while world.written.load(Ordering::Relaxed) < 2 {
+            world.poll(8);
+        }
+        thread.join().unwrap();
+    });
+}
