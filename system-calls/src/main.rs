@@ -6,6 +6,7 @@ use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::os::unix::process::parent_id;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -126,16 +127,19 @@ fn wake_woken(poll: &mut Poll, _: &mut Events) -> Result {
 /// The poller sleeps on another thread, which is not counted.
 fn wake_asleep(poll: &mut Poll, events: &mut Events) -> Result {
     let waker = Waker::new(poll.registry(), Token(1))?;
+    let (about_to_sleep, asleep) = mpsc::channel();
     thread::scope(|scope| {
         let poller = scope.spawn(|| -> std::io::Result<()> {
             for _ in 0..ROUNDS {
+                let _ = about_to_sleep.send(());
                 poll.poll(events, DEADLINE)?;
             }
             Ok(())
         });
         let result = counted(|| {
-            // The one other call of a round: time for the poller to fall asleep.
-            thread::sleep(Duration::from_millis(2));
+            asleep.recv()?;
+            // Time for the last step.
+            thread::sleep(Duration::from_millis(10));
             Ok(waker.wake()?)
         });
         poller.join().map_err(|_| "the poller panicked")??;

@@ -11,11 +11,18 @@ type Counts = BTreeMap<String, usize>;
 /// The calls of the main thread between the marks, for each of the hundred rounds.
 #[track_caller]
 fn count(scenario: &str, backend: &str) -> Counts {
+    count_with(&[], scenario, backend)
+}
+
+/// As [`count`], with further options for strace.
+#[track_caller]
+fn count_with(options: &[&str], scenario: &str, backend: &str) -> Counts {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let output = Command::new("timeout")
         .args(["60", "strace", "-qq", "-ff", "-o"])
         .arg(&log)
+        .args(options)
         .args([env!("CARGO_BIN_EXE_system-calls"), scenario, backend])
         .output()
         .expect("this needs strace and timeout: apt-get install strace coreutils");
@@ -62,6 +69,17 @@ fn an_idle_poll_is_one_call() {
 }
 
 #[test]
+fn without_epoll_pwait2_it_is_asked_for_once() {
+    // What a kernel before 5.11 answers, and what a sandbox that is older than the call does.
+    for errno in ["ENOSYS", "EPERM"] {
+        let inject = format!("inject=epoll_pwait2:error={errno}");
+        let counts = count_with(&["-e", &inject], "idle-below-a-millisecond", "epoll");
+        let expected = [("epoll_pwait2".to_owned(), 1), ("epoll_wait".to_owned(), 100)];
+        assert_eq!(counts, Counts::from(expected), "{errno}");
+    }
+}
+
+#[test]
 fn waking_an_awake_or_woken_poller_is_none() {
     for backend in ["epoll", "poll"] {
         expect("wake-awake", backend, &[]);
@@ -72,7 +90,10 @@ fn waking_an_awake_or_woken_poller_is_none() {
 #[test]
 fn waking_a_sleeping_poller_is_one() {
     for backend in ["epoll", "poll"] {
-        expect("wake-asleep", backend, &[("clock_nanosleep", 100), ("write", 100)]);
+        let mut counts = count("wake-asleep", backend);
+        // How the two threads of the scenario wait for one another is not what is counted.
+        counts.retain(|name, _| name != "futex" && name != "clock_nanosleep");
+        assert_eq!(counts, Counts::from([("write".to_owned(), 100)]), "{backend}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! eventfd, timerfd, signalfd, pidfd, inotify, pipes: their own rules, and all of them in one epoll.
 
 #![cfg(any(target_os = "linux", target_os = "android"))]
+// Children are waited for through their pidfd.
+#![allow(clippy::zombie_processes)]
 
 mod common;
 

@@ -168,7 +168,7 @@ impl TimerFd {
         interval: Option<Duration>,
     ) -> Result<TimerState, TimerFdSetError> {
         if let Expiry::At(time) | Expiry::AtUnlessClockSet(time) = first {
-            if libc::time_t::try_from(time.as_secs()).is_err() {
+            if duration(sys::timespec(time)) != time {
                 let (fd, source) =
                     (self.fd.as_raw_fd(), io::Error::from_raw_os_error(libc::EINVAL));
                 return Err(TimerFdSetError { fd, source });

@@ -46,12 +46,15 @@ mod poll_timeout;
 pub use poll_timeout::{POLL_RESOLUTION, poll_with_timeout};
 
 /// `struct timespec` of a span of time; one that time_t cannot hold is as good as its maximum.
-#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
+// Not every system has a call that takes one; and its fields' widths differ.
+#[allow(dead_code, clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
 pub(crate) fn timespec(time: std::time::Duration) -> libc::timespec {
     // SAFETY: the struct consists of integers, some of them padding on some systems, for which zero
     // is valid.
     let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
-    spec.tv_sec = time.as_secs().try_into().unwrap_or(libc::time_t::MAX);
+    // Without naming time_t, which is 32 bits wide on some systems and deprecated on musl.
+    let longest = || (i64::MAX as u64).try_into().unwrap_or(i32::MAX.into());
+    spec.tv_sec = time.as_secs().try_into().unwrap_or_else(|_| longest());
     spec.tv_nsec = time.subsec_nanos().try_into().unwrap_or(999_999_999);
     spec
 }
