@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::os::unix::process::parent_id;
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wakeful::net::{TcpListener, UnixStream};
 use wakeful::{Backend, EdgeRule, Events, Interest, Poll, Token, Trigger, Waker};
@@ -95,7 +95,13 @@ fn idle(poll: &mut Poll, events: &mut Events) -> Result {
 }
 
 fn idle_below_a_millisecond(poll: &mut Poll, events: &mut Events) -> Result {
-    counted(|| Ok(poll.poll(events, Some(Duration::from_micros(50)))?))
+    let timeout = Duration::from_micros(50);
+    counted(|| {
+        let start = Instant::now();
+        poll.poll(events, Some(timeout))?;
+        assert!(start.elapsed() >= timeout, "rounded up, never down");
+        Ok(())
+    })
 }
 
 fn idle_with_waker(poll: &mut Poll, events: &mut Events) -> Result {

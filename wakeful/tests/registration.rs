@@ -60,6 +60,20 @@ every_backend! {
         events.expect_silence();
     }
 
+    fn registered_ready_while_the_poller_sleeps(backend) {
+        let mut events = Loop::new(backend);
+        let registry = events.registry().try_clone().unwrap();
+        let thread = thread::spawn(move || {
+            let (mut sender, mut receiver) = pipe::new().unwrap();
+            sender.write_all(b"x").unwrap();
+            thread::sleep(common::QUIET);
+            registry.register(&mut receiver, Token(1), LEVEL).unwrap();
+            (sender, receiver)
+        });
+        events.expect_readable(Token(1));
+        thread.join().unwrap();
+    }
+
     fn deregistered_by_another_thread_is_never_reported_later(backend) {
         let mut events = Loop::new(backend);
         for _ in 0..200 {
@@ -79,6 +93,33 @@ every_backend! {
             assert!(late.is_empty(), "{late:?}");
             drop(sender);
         }
+    }
+
+    fn a_number_that_changes_hands_during_a_wait_is_not_mistaken(backend) {
+        let mut events = Loop::new(backend);
+        let registry = events.registry().try_clone().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&over);
+        let thread = thread::spawn(move || {
+            for _ in 0..3000 {
+                let (mut sender, receiver) = pipe::new().unwrap();
+                let receiver = registry.register_owned(receiver, Token(1), LEVEL).unwrap();
+                sender.write_all(b"x").unwrap();
+                drop((receiver, sender));
+                // The same numbers, in all likelihood; and nothing to read.
+                let (sender, receiver) = pipe::new().unwrap();
+                let receiver = registry.register_owned(receiver, Token(2), LEVEL).unwrap();
+                thread::yield_now();
+                drop(receiver);
+                drop(sender);
+            }
+            flag.store(true, Ordering::SeqCst);
+        });
+        while !over.load(Ordering::SeqCst) {
+            let found = events.poll(std::time::Duration::from_millis(1));
+            assert!(found.iter().all(|event| event.token() == Token(1)), "{found:?}");
+        }
+        thread.join().unwrap();
     }
 
     fn deregistered_and_closed_in_the_middle_of_a_batch(backend) {

@@ -3,6 +3,8 @@
 
 pub mod subject;
 
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use wakeful::event::Event;
@@ -40,10 +42,27 @@ macro_rules! every_backend {
 #[allow(unused_imports)]
 pub(crate) use every_backend;
 
-/// Runs a test where its backend exists.
+/// No test lasts longer, whatever it waits for.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Runs a test where its backend exists, on a thread of its own, so that one that hangs fails.
 pub fn on(backend: Backend, run: fn(Backend)) {
-    if Backend::available().contains(&backend) {
+    if !Backend::available().contains(&backend) {
+        return;
+    }
+    let (done, is_done) = mpsc::channel();
+    let name = thread::current().name().unwrap_or("test").to_owned();
+    let test = move || {
+        // Dropped, and so disconnected, when the test ends in whatever way.
+        let _done: mpsc::Sender<()> = done;
         run(backend);
+    };
+    let thread = thread::Builder::new().name(name).spawn(test).unwrap();
+    if is_done.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {
+        panic!("it hangs");
+    }
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
     }
 }
 
