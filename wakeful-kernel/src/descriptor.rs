@@ -6,6 +6,31 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use crate::error::{check, check_size};
 
+/// Lets a type with the field `fd: OwnedFd` lend its descriptor, and give it away.
+macro_rules! descriptor_owner {
+    ($name:ident) => {
+        impl std::os::fd::AsFd for $name {
+            fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+                self.fd.as_fd()
+            }
+        }
+
+        impl std::os::fd::AsRawFd for $name {
+            fn as_raw_fd(&self) -> std::os::fd::RawFd {
+                self.fd.as_raw_fd()
+            }
+        }
+
+        impl From<$name> for std::os::fd::OwnedFd {
+            fn from(owner: $name) -> std::os::fd::OwnedFd {
+                owner.fd
+            }
+        }
+    };
+}
+
+pub(crate) use descriptor_owner;
+
 operation_error! {
     /// A descriptor's blocking mode could not be read or changed.
     BlockingModeError: "fcntl(F_SETFL)" {

@@ -48,7 +48,7 @@ mod error;
 mod flags;
 mod wait;
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 pub use busy_poll::BusyPoll;
@@ -60,6 +60,7 @@ pub use wait::resolution;
 
 pub use crate::readiness::{Event, Readiness, UserData};
 
+use crate::descriptor::descriptor_owner;
 use crate::error::check;
 use crate::sys;
 
@@ -71,6 +72,8 @@ use crate::sys;
 pub struct Epoll {
     fd: OwnedFd,
 }
+
+descriptor_owner!(Epoll);
 
 impl Epoll {
     /// `epoll_create1(EPOLL_CLOEXEC)`—Creates a new epoll object.
@@ -207,23 +210,5 @@ impl Epoll {
             Ok(fd) => Ok(Epoll { fd }),
             Err(source) => Err(DuplicateError { fd: self.fd.as_raw_fd(), source }),
         }
-    }
-}
-
-impl AsFd for Epoll {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for Epoll {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
-
-impl From<Epoll> for OwnedFd {
-    fn from(epoll: Epoll) -> OwnedFd {
-        epoll.fd
     }
 }

@@ -1,6 +1,6 @@
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use crate::descriptor;
+use crate::descriptor::{self, descriptor_owner};
 use crate::error::check;
 use crate::sys;
 
@@ -66,6 +66,8 @@ pub struct EventFd {
     fd: OwnedFd,
 }
 
+descriptor_owner!(EventFd);
+
 impl EventFd {
     /// `eventfd(initial, EFD_CLOEXEC | EFD_NONBLOCK)`—Creates a counter.
     ///
@@ -121,23 +123,5 @@ impl EventFd {
         descriptor::write(&self.fd, &value.to_ne_bytes())
             .map(drop)
             .map_err(|source| EventFdWriteError { fd, value, source })
-    }
-}
-
-impl AsFd for EventFd {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for EventFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
-
-impl From<EventFd> for OwnedFd {
-    fn from(eventfd: EventFd) -> OwnedFd {
-        eventfd.fd
     }
 }

@@ -1,13 +1,13 @@
 use std::ffi::{CString, OsStr};
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use libc::c_int;
 
-use crate::descriptor;
+use crate::descriptor::{self, descriptor_owner};
 use crate::error::check;
 use crate::sys;
 
@@ -151,6 +151,8 @@ pub struct Inotify {
     fd: OwnedFd,
 }
 
+descriptor_owner!(Inotify);
+
 impl Inotify {
     /// `inotify_init1(IN_CLOEXEC | IN_NONBLOCK)`—Creates an instance that watches nothing.
     ///
@@ -224,24 +226,6 @@ impl Inotify {
             source,
         })?;
         Ok(Changes { rest: buffer.get(..filled).unwrap_or_default() })
-    }
-}
-
-impl AsFd for Inotify {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for Inotify {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
-
-impl From<Inotify> for OwnedFd {
-    fn from(inotify: Inotify) -> OwnedFd {
-        inotify.fd
     }
 }
 

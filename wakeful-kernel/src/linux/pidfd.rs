@@ -1,9 +1,10 @@
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use libc::c_int;
 
+use crate::descriptor::descriptor_owner;
 use crate::error::check;
 use crate::sys;
 
@@ -93,6 +94,8 @@ pub struct PidFd {
     fd: OwnedFd,
 }
 
+descriptor_owner!(PidFd);
+
 impl PidFd {
     /// `pidfd_open(pid, 0)`—Opens a process. The descriptor is close-on-exec by itself.
     ///
@@ -175,23 +178,5 @@ impl PidFd {
         check(unsafe { sys::pidfd_send_signal(fd, signal, ptr::null(), 0) })
             .map(drop)
             .map_err(|source| PidFdSignalError { fd, signal, source })
-    }
-}
-
-impl AsFd for PidFd {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for PidFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
-
-impl From<PidFd> for OwnedFd {
-    fn from(pidfd: PidFd) -> OwnedFd {
-        pidfd.fd
     }
 }

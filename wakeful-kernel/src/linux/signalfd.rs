@@ -1,7 +1,8 @@
 use std::fmt;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use crate::descriptor::descriptor_owner;
 use crate::error::{check, check_size};
 use crate::signal::SignalSet;
 use crate::sys;
@@ -57,6 +58,8 @@ pub struct SignalFd {
     fd: OwnedFd,
 }
 
+descriptor_owner!(SignalFd);
+
 impl SignalFd {
     /// `signalfd(-1, set, SFD_CLOEXEC | SFD_NONBLOCK)`—Takes the signals of `set`.
     ///
@@ -101,24 +104,6 @@ impl SignalFd {
             .map_err(|source| SignalFdReadError { fd, source })?;
         // SAFETY: the read succeeded, so the kernel has filled one whole record.
         Ok(SignalInfo(unsafe { info.assume_init() }))
-    }
-}
-
-impl AsFd for SignalFd {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for SignalFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
-
-impl From<SignalFd> for OwnedFd {
-    fn from(signalfd: SignalFd) -> OwnedFd {
-        signalfd.fd
     }
 }
 

@@ -1,10 +1,10 @@
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 use std::time::Duration;
 
-use crate::descriptor;
+use crate::descriptor::{self, descriptor_owner};
 use crate::error::check;
 use crate::sys;
 
@@ -136,6 +136,8 @@ pub struct TimerFd {
     fd: OwnedFd,
 }
 
+descriptor_owner!(TimerFd);
+
 impl TimerFd {
     /// `timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK)`—Creates a timer, disarmed.
     ///
@@ -251,24 +253,6 @@ impl TimerFd {
         descriptor::read(&self.fd, &mut count)
             .map(|_| u64::from_ne_bytes(count))
             .map_err(|source| TimerFdReadError { fd, source })
-    }
-}
-
-impl AsFd for TimerFd {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for TimerFd {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
-    }
-}
-
-impl From<TimerFd> for OwnedFd {
-    fn from(timerfd: TimerFd) -> OwnedFd {
-        timerfd.fd
     }
 }
 

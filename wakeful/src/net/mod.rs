@@ -4,8 +4,24 @@
 //! pollers that have no edge of their own when it was drained, so use its methods, or
 //! [`try_io`](TcpStream::try_io) for those of other libraries. Options that have no method here are
 //! set through the `socket2` crate's `SockRef::from(&socket)`.
+//!
+//! ```
+//! use socket2::SockRef;
+//! use wakeful::Interest;
+//! use wakeful::net::{TcpListener, TcpStream};
+//!
+//! let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap())?;
+//! let stream = TcpStream::connect(listener.local_addr()?)?;
+//! SockRef::from(&stream).set_keepalive(true)?;
+//! let mut buffer = [std::mem::MaybeUninit::uninit(); 16];
+//! let receive = || SockRef::from(&stream).recv(&mut buffer);
+//! let error = stream.try_io_when(Interest::READABLE, receive).unwrap_err();
+//! assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod accept_all;
+mod methods;
 mod tcp_listener;
 mod tcp_stream;
 mod udp_socket;

@@ -3,6 +3,7 @@ use std::net::{self, SocketAddr};
 
 use socket2::{SockRef, Type};
 
+use super::methods::{of_every_socket, of_internet_sockets};
 use super::{AcceptAll, BACKLOG, TcpStream, bound_socket};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::platform;
@@ -84,41 +85,8 @@ impl TcpListener {
         AcceptAll::new(self)
     }
 
-    /// `getsockname`—The address it listens on.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().local_addr()
-    }
-
-    /// `IP_TTL`—Sets the time to live of its packets.
-    ///
-    /// # Errors
-    ///
-    /// Those of setsockopt(2).
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.inner.get().set_ttl(ttl)
-    }
-
-    /// `IP_TTL`—The time to live of its packets.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.inner.get().ttl()
-    }
-
-    /// `SO_ERROR`—Takes the pending error.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.take_error(net::TcpListener::take_error)
-    }
+    of_every_socket!(net::TcpListener, SocketAddr);
+    of_internet_sockets!();
 }
 
 impl From<TcpListener> for net::TcpListener {

@@ -4,7 +4,7 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::{SockRef, Type};
 
 use super::bound_socket;
-use crate::Interest;
+use super::methods::{of_data_sockets, of_every_socket, of_internet_sockets};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::rearm::Direction;
 
@@ -56,24 +56,6 @@ impl UdpSocket {
     /// Takes over a socket of std's, which must be [non-blocking](net::UdpSocket::set_nonblocking).
     pub fn from_std(socket: net::UdpSocket) -> UdpSocket {
         UdpSocket { inner: IoSource::new(socket) }
-    }
-
-    /// `getsockname`—This end's address.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().local_addr()
-    }
-
-    /// `getpeername`—The address it is connected to.
-    ///
-    /// # Errors
-    ///
-    /// `ENOTCONN`.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().peer_addr()
     }
 
     /// `connect`—Sends to this address, and receives from it alone.
@@ -137,45 +119,6 @@ impl UdpSocket {
     /// Those of recv(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.inner.run(Direction::Read, |inner| inner.peek(buffer))
-    }
-
-    /// Runs an I/O operation of another library's on this socket.
-    ///
-    /// The operation must be tried on this very socket and must answer with `WouldBlock` when that
-    /// would block, so that the poller hears of it.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operation.
-    pub fn try_io<F, T>(&self, operation: F) -> io::Result<T>
-    where
-        F: FnOnce() -> io::Result<T>,
-    {
-        self.inner.run(Direction::Any, |_| operation())
-    }
-
-    /// As [`try_io`](UdpSocket::try_io), saying what the operation waits for: reading or writing.
-    ///
-    /// Under [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) only that direction is
-    /// armed again, which spares a spurious event of the other; elsewhere the two are the same.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operation.
-    pub fn try_io_when<F, T>(&self, interest: Interest, operation: F) -> io::Result<T>
-    where
-        F: FnOnce() -> io::Result<T>,
-    {
-        self.inner.run(Direction::of(interest), |_| operation())
-    }
-
-    /// `SO_ERROR`—Takes the pending error.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.take_error(net::UdpSocket::take_error)
     }
 
     /// `IPV6_V6ONLY`—Whether an IPv6 socket leaves IPv4 to others.
@@ -297,23 +240,9 @@ impl UdpSocket {
         self.inner.get().set_multicast_loop_v6(on)
     }
 
-    /// `IP_TTL`—The time to live of its packets.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn ttl(&self) -> io::Result<u32> {
-        self.inner.get().ttl()
-    }
-
-    /// `IP_TTL`—Sets it: see [`ttl`](UdpSocket::ttl).
-    ///
-    /// # Errors
-    ///
-    /// Those of setsockopt(2).
-    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.inner.get().set_ttl(ttl)
-    }
+    of_every_socket!(net::UdpSocket, SocketAddr);
+    of_data_sockets!(SocketAddr);
+    of_internet_sockets!();
 }
 
 impl From<UdpSocket> for net::UdpSocket {

@@ -1,9 +1,8 @@
 use std::io;
-use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
-use crate::Interest;
+use super::methods::{of_connections, of_data_sockets, of_every_socket};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::rearm::Direction;
 
@@ -80,24 +79,6 @@ impl UnixDatagram {
         self.inner.get().connect_addr(address)
     }
 
-    /// `getsockname`—This end's address.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().local_addr()
-    }
-
-    /// `getpeername`—The other end's address.
-    ///
-    /// # Errors
-    ///
-    /// `ENOTCONN`.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().peer_addr()
-    }
-
     /// `recvfrom`—Takes a datagram, cut off at the size of the buffer; says how long and from where.
     ///
     /// # Errors
@@ -143,53 +124,9 @@ impl UnixDatagram {
         self.inner.run(Direction::Write, |inner| inner.send(datagram))
     }
 
-    /// `SO_ERROR`—Takes the pending error.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.take_error(net::UnixDatagram::take_error)
-    }
-
-    /// `shutdown`—Ends one direction or both.
-    ///
-    /// # Errors
-    ///
-    /// `ENOTCONN`.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.inner.get().shutdown(how)
-    }
-
-    /// Runs an I/O operation of another library's on this socket.
-    ///
-    /// The operation must be tried on this very socket and must answer with `WouldBlock` when that
-    /// would block, so that the poller hears of it.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operation.
-    pub fn try_io<F, T>(&self, operation: F) -> io::Result<T>
-    where
-        F: FnOnce() -> io::Result<T>,
-    {
-        self.inner.run(Direction::Any, |_| operation())
-    }
-
-    /// As [`try_io`](UnixDatagram::try_io), saying what the operation waits for: reading or writing.
-    ///
-    /// Under [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) only that direction is
-    /// armed again, which spares a spurious event of the other; elsewhere the two are the same.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operation.
-    pub fn try_io_when<F, T>(&self, interest: Interest, operation: F) -> io::Result<T>
-    where
-        F: FnOnce() -> io::Result<T>,
-    {
-        self.inner.run(Direction::of(interest), |_| operation())
-    }
+    of_every_socket!(net::UnixDatagram, SocketAddr);
+    of_data_sockets!(SocketAddr);
+    of_connections!();
 }
 
 impl From<UnixDatagram> for net::UnixDatagram {

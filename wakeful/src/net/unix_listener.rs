@@ -4,6 +4,7 @@ use std::path::Path;
 
 use socket2::SockRef;
 
+use super::methods::of_every_socket;
 use super::{AcceptAll, UnixStream};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::platform;
@@ -85,23 +86,7 @@ impl UnixListener {
         AcceptAll::new(self)
     }
 
-    /// `getsockname`—The address it listens at.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().local_addr()
-    }
-
-    /// `SO_ERROR`—Takes the pending error.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.take_error(net::UnixListener::take_error)
-    }
+    of_every_socket!(net::UnixListener, SocketAddr);
 }
 
 impl From<UnixListener> for net::UnixListener {

@@ -1,15 +1,13 @@
 use std::io;
-use std::net::Shutdown;
 use std::os::unix::net::{self, SocketAddr};
 use std::path::Path;
 
 use socket2::{Domain, Type};
 
 use super::begin_connect;
-use crate::Interest;
+use super::methods::{of_connections, of_data_sockets, of_every_socket};
 use crate::io_source::{IoSource, descriptor_owner, reads, writes};
 use crate::platform;
-use crate::rearm::Direction;
 
 /// A connection between two Unix domain sockets.
 pub struct UnixStream {
@@ -59,71 +57,9 @@ impl UnixStream {
         UnixStream { inner: IoSource::new(stream) }
     }
 
-    /// `getsockname`—This end's address.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockname(2).
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().local_addr()
-    }
-
-    /// `getpeername`—The other end's address.
-    ///
-    /// # Errors
-    ///
-    /// `ENOTCONN`.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.get().peer_addr()
-    }
-
-    /// `SO_ERROR`—Takes the pending error.
-    ///
-    /// # Errors
-    ///
-    /// Those of getsockopt(2).
-    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
-        self.inner.take_error(net::UnixStream::take_error)
-    }
-
-    /// `shutdown`—Ends one direction or both.
-    ///
-    /// # Errors
-    ///
-    /// `ENOTCONN`.
-    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.inner.get().shutdown(how)
-    }
-
-    /// Runs an I/O operation of another library's on this socket.
-    ///
-    /// The operation must be tried on this very socket and must answer with `WouldBlock` when that
-    /// would block, so that the poller hears of it.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operation.
-    pub fn try_io<F, T>(&self, operation: F) -> io::Result<T>
-    where
-        F: FnOnce() -> io::Result<T>,
-    {
-        self.inner.run(Direction::Any, |_| operation())
-    }
-
-    /// As [`try_io`](UnixStream::try_io), saying what the operation waits for: reading or writing.
-    ///
-    /// Under [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) only that direction is
-    /// armed again, which spares a spurious event of the other; elsewhere the two are the same.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operation.
-    pub fn try_io_when<F, T>(&self, interest: Interest, operation: F) -> io::Result<T>
-    where
-        F: FnOnce() -> io::Result<T>,
-    {
-        self.inner.run(Direction::of(interest), |_| operation())
-    }
+    of_every_socket!(net::UnixStream, SocketAddr);
+    of_data_sockets!(SocketAddr);
+    of_connections!();
 }
 
 impl From<UnixStream> for net::UnixStream {
