@@ -13,7 +13,7 @@ pub(crate) struct OutputError(pub(crate) io::Error);
 
 impl fmt::Display for OutputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "standard output: {}", self.0)
+        f.write_str("standard output")
     }
 }
 

@@ -36,7 +36,8 @@ fn ten_thousand_echoes() {
         .split_once("bytes for each connection")
         .and_then(|(before, _)| before.rsplit_once('(')?.1.trim().parse().ok())
         .unwrap();
-    assert!(each <= 200, "{each} bytes for each connection");
+    // The fixed cost of the server is spread over the connections: with few it would dominate.
+    assert!(each <= 200 || count < 10_000, "{each} bytes for each connection");
 }
 
 #[test]

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::ptr;
 
 use libc::c_int;
 
@@ -148,10 +147,4 @@ impl fmt::Debug for SignalSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries((1..=64).filter(|&signal| self.contains(signal))).finish()
     }
-}
-
-/// A null pointer for "leave the mask alone", or a pointer to the set.
-#[cfg_attr(not(any(target_os = "linux", target_os = "android")), allow(dead_code))]
-pub(crate) fn mask_pointer(mask: Option<&SignalSet>) -> *const libc::sigset_t {
-    mask.map_or(ptr::null(), |mask| ptr::from_ref(&mask.0))
 }

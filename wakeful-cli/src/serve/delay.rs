@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io::{ErrorKind, Read, Write};
+use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use wakeful::net::TcpStream;
@@ -14,6 +15,14 @@ const HEAD: usize = 8 * 1024;
 
 /// A longer delay is refused.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// So many answers in a row to one connection, then it is the others' turn.
+const SHARE: usize = 16;
+
+/// What a client sends behind its last request is read and thrown away, so much of it and so long: a
+/// connection that is closed with something unread is reset, and the answer lost with it.
+const SPILLAGE: usize = 256 * 1024;
+const LINGER: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub(super) struct Delay {
@@ -27,6 +36,8 @@ pub(super) enum State {
     Waiting { until: Instant, answer: Answer, behind: Vec<u8> },
     /// The answer is being sent.
     Writing { answer: Answer, sent: usize, behind: Vec<u8> },
+    /// The last answer is sent; the client has to close, within the time.
+    Ending { until: Instant, spillage: usize },
 }
 
 pub(super) struct Answer {
@@ -43,6 +54,7 @@ impl Service for Delay {
     }
 
     fn drive(&mut self, stream: &TcpStream, state: &mut State, context: &mut Context<'_>) -> Drive {
+        let mut answered = 0;
         loop {
             let step = match state {
                 State::Reading(request) => self.read(stream, request, context),
@@ -52,12 +64,23 @@ impl Service for Delay {
                     let behind = std::mem::take(behind);
                     Step::Next(State::Writing { answer, sent: 0, behind })
                 }
+                State::Writing { .. } if answered == SHARE => Step::Stop(Drive::Again),
                 State::Writing { answer, sent, behind } => {
-                    write(stream, answer, sent, behind, context)
+                    let step = write(stream, answer, sent, behind, context);
+                    if matches!(step, Step::Next(_)) {
+                        answered += 1;
+                    }
+                    step
                 }
+                State::Ending { until, spillage } => end(stream, *until, spillage, context),
             };
             match step {
-                Step::Next(next) => *state = next,
+                Step::Next(next) => {
+                    if let State::Waiting { until, .. } | State::Ending { until, .. } = next {
+                        self.deadlines.push(Reverse((until, context.key)));
+                    }
+                    *state = next;
+                }
                 Step::Stop(drive) => return drive,
             }
         }
@@ -114,10 +137,12 @@ impl Delay {
             Parsed::Wait { delay, message, last, length } => {
                 let last = last || context.stopping;
                 let answer = Answer { bytes: response("200 OK", &message, last), last };
-                let until = context.now + delay;
-                self.deadlines.push(Reverse((until, context.key)));
                 let behind = request.get(length..).unwrap_or_default().to_vec();
-                Step::Next(State::Waiting { until, answer, behind })
+                if delay.is_zero() {
+                    return Step::Next(State::Writing { answer, sent: 0, behind });
+                }
+                // By the clock as it is now: the batch of events may have taken a while.
+                Step::Next(State::Waiting { until: Instant::now() + delay, answer, behind })
             }
             Parsed::Refuse { status, message } => {
                 let answer = Answer { bytes: response(status, message, true), last: true };
@@ -145,11 +170,34 @@ fn write(
             Err(_) => return Step::Stop(Drive::Close),
         }
     }
-    if answer.last {
-        Step::Stop(Drive::Close)
-    } else {
-        Step::Next(State::Reading(std::mem::take(behind)))
+    if !answer.last {
+        return Step::Next(State::Reading(std::mem::take(behind)));
     }
+    match stream.shutdown(Shutdown::Write) {
+        Ok(()) => Step::Next(State::Ending { until: Instant::now() + LINGER, spillage: SPILLAGE }),
+        Err(_) => Step::Stop(Drive::Close),
+    }
+}
+
+/// Reads and throws away, until the client has closed.
+fn end(
+    mut stream: &TcpStream,
+    until: Instant,
+    spillage: &mut usize,
+    context: &mut Context<'_>,
+) -> Step {
+    let mut buffer = [0; 4096];
+    while context.now < until && *spillage > 0 {
+        match stream.read(&mut buffer) {
+            Ok(count) if count > 0 => *spillage = spillage.saturating_sub(count),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock && !context.stopping => {
+                return Step::Stop(Drive::Read);
+            }
+            _ => break,
+        }
+    }
+    Step::Stop(Drive::Close)
 }
 
 /// A request head that is whole, or can never be.
@@ -182,15 +230,21 @@ fn parse(bytes: &[u8]) -> Option<Parsed> {
     let wants = |wanted: &str| {
         request.headers.iter().any(|header| {
             header.name.eq_ignore_ascii_case("connection")
-                && header.value.eq_ignore_ascii_case(wanted.as_bytes())
+                && header
+                    .value
+                    .split(|&byte| byte == b',')
+                    .any(|option| option.trim_ascii().eq_ignore_ascii_case(wanted.as_bytes()))
         })
     };
     // HTTP/1.0 closes unless asked not to, HTTP/1.1 the other way round.
     let last = if request.version == Some(0) { !wants("keep-alive") } else { wants("close") };
-    let path = request.path.unwrap_or_default().strip_prefix('/')?;
-    let Some((delay, message)) = path.split_once('/') else {
+    let path = request.path.unwrap_or_default().strip_prefix('/');
+    let Some((delay, message)) = path.and_then(|path| path.split_once('/')) else {
         return refuse("404 Not Found", HELP);
     };
+    if !delay.bytes().all(|byte| byte.is_ascii_digit()) {
+        return refuse("400 Bad Request", HELP);
+    }
     match delay.parse().map(Duration::from_millis) {
         Ok(delay) if delay <= LONGEST => {
             Some(Parsed::Wait { delay, message: message.to_owned(), last, length })
@@ -227,9 +281,11 @@ mod tests {
         let Parsed::Wait { delay, message, last, length } = parsed else { panic!("{parsed:?}") };
         assert_eq!((delay, message.as_str(), last), (Duration::from_millis(250), "a/b?c", false));
         assert_eq!(length, "GET /250/a/b?c HTTP/1.1\r\nHost: x\r\n\r\n".len());
-        for request in
-            ["GET /0/x HTTP/1.0\r\n\r\n", "GET /0/x HTTP/1.1\r\nConnection: Close\r\n\r\n"]
-        {
+        for request in [
+            "GET /0/x HTTP/1.0\r\n\r\n",
+            "GET /0/x HTTP/1.1\r\nConnection: Close\r\n\r\n",
+            "GET /0/x HTTP/1.1\r\nConnection: TE, close\r\n\r\n",
+        ] {
             assert!(matches!(parse(request.as_bytes()), Some(Parsed::Wait { last: true, .. })));
         }
     }
@@ -246,6 +302,9 @@ mod tests {
     fn what_cannot_be_answered_is_refused() {
         assert_eq!(status("POST /1/x HTTP/1.1\r\n\r\n"), "405 Method Not Allowed");
         assert_eq!(status("GET /x HTTP/1.1\r\n\r\n"), "404 Not Found");
+        assert_eq!(status("GET * HTTP/1.1\r\n\r\n"), "404 Not Found");
+        assert_eq!(status("GET http://host/1/x HTTP/1.1\r\n\r\n"), "404 Not Found");
+        assert_eq!(status("GET /+1/x HTTP/1.1\r\n\r\n"), "400 Bad Request");
         assert_eq!(status("GET /soon/x HTTP/1.1\r\n\r\n"), "400 Bad Request");
         assert_eq!(status("GET /-1/x HTTP/1.1\r\n\r\n"), "400 Bad Request");
         assert_eq!(status("GET /99999999999/x HTTP/1.1\r\n\r\n"), "400 Bad Request");

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(value_enum)]
     kind: Kind,
 
-    /// Where to listen; port 0 has the kernel choose.
+    /// Where to listen: an IP address and a port; port 0 has the kernel choose.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         Kind::Drop => serve(arguments, &mut output, open_files, || drop::Drop)?,
         Kind::Delay => serve(arguments, &mut output, open_files, delay::Delay::default)?,
     };
-    let Statistics { accepted, peak, received, sent, polls, events, pauses } = statistics;
+    let Statistics { accepted, peak, received, sent, polls, events, pauses, failed } = statistics;
     output.line(format_args!(
         "stopped after {accepted} connections (at most {peak} at once), {} in, {} out, \
          {events} events in {polls} polls",
@@ -75,6 +75,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     if pauses > 0 {
         output.line(format_args!(
             "{pauses} times accepting had to pause, the {open_files} descriptors being in use"
+        ))?;
+    }
+    if failed > 0 {
+        output.line(format_args!(
+            "{failed} connections were closed because they could not be registered: \
+             see /proc/sys/fs/epoll/max_user_watches"
         ))?;
     }
     if let (Some((Bytes(before), _)), Some((_, most))) = (before, memory::resident()) {
@@ -103,7 +109,10 @@ where
     let signals = Signals::block()?;
     let listeners = listeners(arguments)?;
     let address = listeners[0].local_addr()?;
-    let polls = (0..listeners.len()).map(|_| Poll::new()).collect::<Result<Vec<_>, _>>()?;
+    let polls = (0..listeners.len())
+        .map(|_| Poll::new())
+        .collect::<Result<Vec<_>, _>>()
+        .context("no poller could be created: fewer --threads need fewer descriptors")?;
     let backend = polls[0].capabilities().backend;
     let stop = Arc::new(Stop::new(polls.iter().map(Poll::registry))?);
 
@@ -127,11 +136,23 @@ where
 
     let mut servers = servers.into_iter();
     let Some(first) = servers.next() else { bail!("no thread to run on") };
+    // Whoever leaves early, by an error or a panic, takes the others along.
+    let run = |server: Server<S>| {
+        let _all = FinishOnDrop(&stop);
+        server.run()
+    };
+    let run = &run;
     thread::scope(|scope| {
-        let others: Vec<_> = servers
-            .map(|server| scope.spawn(|| server.run().inspect_err(|_| stop.raise())))
-            .collect();
-        let mut total = first.run().inspect_err(|_| stop.raise());
+        let mut others = Vec::new();
+        for server in servers {
+            let spawned = thread::Builder::new().spawn_scoped(scope, move || run(server));
+            others.push(
+                spawned
+                    .inspect_err(|_| stop.finish())
+                    .context("a thread could not be started: choose fewer with --threads")?,
+            );
+        }
+        let mut total = run(first);
         for other in others {
             let result = match other.join() {
                 Ok(result) => result,
@@ -154,9 +175,20 @@ fn listeners(arguments: &Arguments) -> anyhow::Result<Vec<TcpListener>> {
     address = first.local_addr()?;
     let mut listeners = vec![first];
     for _ in 1..arguments.threads {
-        listeners.push(TcpListener::bind_reuse_port(address)?);
+        listeners.push(TcpListener::bind_reuse_port(address).with_context(|| {
+            format!("cannot listen on {address} once more: choose fewer --threads")
+        })?);
     }
     Ok(listeners)
+}
+
+/// Makes all loops stop when one has ended.
+struct FinishOnDrop<'stop>(&'stop Stop);
+
+impl Drop for FinishOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.finish();
+    }
 }
 
 /// The tokens of a loop that are no connection's.

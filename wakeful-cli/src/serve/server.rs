@@ -1,6 +1,6 @@
 //! One loop: a poller, a listener, and its connections.
 
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,7 @@ impl<S: Service> Server<S> {
         let mut events = Events::with_capacity(EVENTS);
         let mut now = Instant::now();
         while !self.is_over(now) {
-            match self.poll.poll(&mut events, self.timeout(now)) {
+            match self.poll.poll(&mut events, self.timeout()) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => result?,
             }
@@ -88,17 +88,19 @@ impl<S: Service> Server<S> {
             self.statistics.events += events.len() as u64;
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(now)?,
+                    LISTENER => self.accept(now),
                     STOP => self.begin_to_stop(now),
                     SIGNALS => {
                         while self.signals.as_ref().is_some_and(Signals::take) {
                             self.stop.raise();
                         }
                     }
-                    Token(index) => self.drive(index, now)?,
+                    // Reset, or closed both ways: there is nobody to serve any more.
+                    Token(index) if event.is_write_closed() => self.close(index, now),
+                    Token(index) => self.drive(index, now),
                 }
             }
-            self.drive_the_rest(now)?;
+            self.drive_the_rest(now);
         }
         Ok(self.statistics)
     }
@@ -108,7 +110,7 @@ impl<S: Service> Server<S> {
         self.connections.is_empty() || end <= now || self.stop.is_urgent()
     }
 
-    fn timeout(&self, now: Instant) -> Option<Duration> {
+    fn timeout(&self) -> Option<Duration> {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
@@ -116,32 +118,30 @@ impl<S: Service> Server<S> {
             .into_iter()
             .flatten()
             .min()
-            .map(|deadline| deadline.saturating_duration_since(now))
+            // By the clock as it is now: the last batch may have taken a while.
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    fn accept(&mut self, now: Instant) -> io::Result<()> {
-        let Some(listener) = self.listener.take() else {
-            return Ok(());
-        };
+    fn accept(&mut self, now: Instant) {
+        let Some(listener) = self.listener.take() else { return };
         self.paused_until = None;
         for connection in listener.accept_all() {
             match connection {
-                Ok((stream, _)) => self.open(stream, now)?,
-                Err(error) if is_shortage(&error) => {
-                    // The connections wait in the queue, and the poller is silent about them.
+                Ok((stream, _)) => self.open(stream, now),
+                Err(_) => {
+                    // Out of descriptors or memory, in all likelihood. The connections wait in the
+                    // queue, and the poller is silent about them.
                     self.paused_until = Some(now + PAUSE);
                     self.statistics.pauses += 1;
                 }
-                Err(error) => return Err(error),
             }
         }
         self.listener = Some(listener);
-        Ok(())
     }
 
     /// A new connection is driven first: what it has sent by now, often all that it ever will, costs
     /// no registration.
-    fn open(&mut self, stream: TcpStream, now: Instant) -> io::Result<()> {
+    fn open(&mut self, stream: TcpStream, now: Instant) {
         self.next_generation += 1;
         let generation = self.next_generation;
         let key = Key { index: self.connections.vacant_key(), generation };
@@ -149,7 +149,7 @@ impl<S: Service> Server<S> {
         self.statistics.accepted += 1;
         let mut context = Context { key, now, stopping: false, statistics: &mut self.statistics };
         let interest = match self.service.drive(&stream, &mut state, &mut context) {
-            Drive::Close => return Ok(()),
+            Drive::Close => return,
             Drive::Write => Interest::READABLE | Interest::WRITABLE,
             Drive::Read => Interest::READABLE,
             Drive::Again => {
@@ -157,17 +157,19 @@ impl<S: Service> Server<S> {
                 Interest::READABLE
             }
         };
-        let stream = self.poll.registry().register_owned(stream, Token(key.index), interest)?;
-        self.connections.insert(Connection { stream, generation, state });
-        self.statistics.peak = self.statistics.peak.max(self.connections.len());
-        Ok(())
+        match self.poll.registry().register_owned(stream, Token(key.index), interest) {
+            Ok(stream) => {
+                self.connections.insert(Connection { stream, generation, state });
+                self.statistics.peak = self.statistics.peak.max(self.connections.len());
+            }
+            // The user's limit of epoll watches. It costs this connection, not the others.
+            Err(_) => self.statistics.failed += 1,
+        }
     }
 
     /// An event of a connection that has ended meanwhile may reach its successor: no harm.
-    fn drive(&mut self, index: usize, now: Instant) -> io::Result<()> {
-        let Some(connection) = self.connections.get_mut(index) else {
-            return Ok(());
-        };
+    fn drive(&mut self, index: usize, now: Instant) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
         let key = Key { index, generation: connection.generation };
         let stopping = self.end.is_some();
         let mut context = Context { key, now, stopping, statistics: &mut self.statistics };
@@ -176,44 +178,62 @@ impl<S: Service> Server<S> {
             Drive::Read => {}
             // Once a connection has had to wait for room it goes on hearing of it: an edge costs
             // nothing while there is none.
-            Drive::Write => stream.set_interest(Interest::READABLE | Interest::WRITABLE)?,
-            Drive::Again => self.again.push(key),
-            Drive::Close => {
-                self.connections.remove(index);
-                if self.paused_until.is_some() {
-                    self.paused_until = Some(now);
+            Drive::Write => {
+                if stream.set_interest(Interest::READABLE | Interest::WRITABLE).is_err() {
+                    self.statistics.failed += 1;
+                    self.close(index, now);
                 }
             }
+            Drive::Again => self.again.push(key),
+            Drive::Close => self.close(index, now),
         }
-        Ok(())
     }
 
-    fn drive_key(&mut self, key: Key, now: Instant) -> io::Result<()> {
+    fn close(&mut self, index: usize, now: Instant) {
+        self.connections.try_remove(index);
+        if self.paused_until.is_some() {
+            // There is room for another.
+            self.paused_until = Some(now);
+        }
+    }
+
+    fn drive_key(&mut self, key: Key, now: Instant) {
         let current = self.connections.get(key.index).map(|connection| connection.generation);
-        if current == Some(key.generation) { self.drive(key.index, now) } else { Ok(()) }
+        if current == Some(key.generation) {
+            self.drive(key.index, now);
+        }
     }
 
     /// What is to be done without an event.
-    fn drive_the_rest(&mut self, now: Instant) -> io::Result<()> {
+    fn drive_the_rest(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.again) {
-            self.drive_key(key, now)?;
+            self.drive_key(key, now);
         }
         while let Some(key) = self.service.take_expired(now) {
-            self.drive_key(key, now)?;
+            self.drive_key(key, now);
         }
         if self.paused_until.is_some_and(|until| until <= now) {
-            self.accept(now)?;
+            self.accept(now);
         }
-        Ok(())
     }
 
     fn begin_to_stop(&mut self, now: Instant) {
         if self.end.is_some() || !self.stop.is_raised() {
             return;
         }
+        // Whoever has connected by now is served.
+        self.accept(now);
         self.listener = None;
         self.paused_until = None;
         self.end = Some(now + self.grace);
+        if self.signals.is_some() && !self.connections.is_empty() {
+            // A message that cannot be printed is no reason not to stop.
+            let _ = writeln!(
+                anstream::stderr(),
+                "stopping: connections have {:?} to finish; ^C again ends them at once",
+                self.grace
+            );
+        }
         // Each is told; the idle ones end.
         self.again = self
             .connections
@@ -221,10 +241,4 @@ impl<S: Service> Server<S> {
             .map(|(index, connection)| Key { index, generation: connection.generation })
             .collect();
     }
-}
-
-/// Out of descriptors or memory, the process or the system.
-fn is_shortage(error: &io::Error) -> bool {
-    let shortages = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error.raw_os_error().is_some_and(|errno| shortages.contains(&errno))
 }

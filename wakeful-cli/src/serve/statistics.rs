@@ -11,8 +11,10 @@ pub(super) struct Statistics {
     pub(super) sent: u64,
     pub(super) polls: u64,
     pub(super) events: u64,
-    /// How often accepting had to pause for want of descriptors.
+    /// How often accepting had to pause for want of descriptors or memory.
     pub(super) pauses: u64,
+    /// Connections that could not be registered.
+    pub(super) failed: u64,
 }
 
 impl Add for Statistics {
@@ -28,6 +30,7 @@ impl Add for Statistics {
             polls: self.polls + other.polls,
             events: self.events + other.events,
             pauses: self.pauses + other.pauses,
+            failed: self.failed + other.failed,
         }
     }
 }

@@ -55,6 +55,16 @@ impl Stop {
     /// Asks all loops to finish, and when asked again, to end at once.
     pub(super) fn raise(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.wake_all();
+    }
+
+    /// Asks all loops to finish, if nobody has yet.
+    pub(super) fn finish(&self) {
+        self.requests.fetch_max(1, Ordering::Relaxed);
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
         for waker in &self.wakers {
             // A loop that cannot be woken has ended.
             let _ = waker.wake();

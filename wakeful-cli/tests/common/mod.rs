@@ -4,12 +4,13 @@
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use wakeful::net::TcpStream;
 use wakeful::{Events, Interest, Poll, Registered, Token};
+use wakeful_kernel::linux::PidFd;
 
 /// Nothing in a test lasts longer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -42,7 +43,9 @@ impl Server {
             .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
+        let watched = watch_over(&child);
         output.read_line(&mut banner).unwrap();
+        drop(watched);
         let address = banner
             .split_whitespace()
             .find_map(|word| word.parse().ok())
@@ -51,16 +54,16 @@ impl Server {
     }
 
     pub fn signal(&self, signal: libc::c_int) {
-        let process = wakeful_kernel::linux::PidFd::open(self.child.id()).unwrap();
+        let process = PidFd::open(self.child.id()).unwrap();
         process.send_signal(signal).unwrap();
     }
 
     /// Waits for the end; answers with the status and what was printed.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let status = wait_for(&mut self.child);
+        let _watched = watch_over(&self.child);
         let mut text = String::new();
         self.output.read_to_string(&mut text).unwrap();
-        (status, text)
+        (self.child.wait().unwrap(), text)
     }
 
     /// ^C, then as [`wait`](Server::wait).
@@ -77,25 +80,25 @@ impl Drop for Server {
     }
 }
 
-/// Waits for a child, but not for ever.
-pub fn wait_for(child: &mut Child) -> ExitStatus {
-    let start = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return status;
+/// Kills the child if what is returned still lives at the deadline, so that whoever reads from the
+/// child or waits for it comes to an end.
+pub fn watch_over(child: &Child) -> mpsc::Sender<()> {
+    let (alive, ended) = mpsc::channel();
+    let process = PidFd::open(child.id()).unwrap();
+    thread::spawn(move || {
+        if ended.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("the process did not end in time, and is killed");
+            let _ = process.send_signal(libc::SIGKILL);
         }
-        if start.elapsed() > DEADLINE {
-            child.kill().unwrap();
-            panic!("the process did not end");
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+    });
+    alive
 }
 
 /// Runs a command to its end, but not for ever; answers with its status and its two outputs.
 pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let _watched = watch_over(&child);
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (sender, errors) = mpsc::channel();
     thread::spawn(move || {
@@ -105,7 +108,7 @@ pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
     });
     let mut text = String::new();
     stdout.read_to_string(&mut text).unwrap();
-    let status = wait_for(&mut child);
+    let status = child.wait().unwrap();
     (status, text, errors.recv_timeout(DEADLINE).unwrap())
 }
 
@@ -115,6 +118,7 @@ struct Client {
     request: Vec<u8>,
     sent: usize,
     received: Vec<u8>,
+    connected: bool,
     over: bool,
 }
 
@@ -142,7 +146,14 @@ pub fn crowd(
             let token = Token(clients.len());
             let stream = poll.registry().register_owned(stream, token, both).unwrap();
             let request = request(clients.len());
-            clients.push(Client { stream, request, sent: 0, received: Vec::new(), over: false });
+            clients.push(Client {
+                stream,
+                request,
+                sent: 0,
+                received: Vec::new(),
+                connected: false,
+                over: false,
+            });
         }
         let left = end.saturating_duration_since(Instant::now());
         assert!(!left.is_zero(), "{connected} connected, {over} over of {count}");
@@ -153,7 +164,7 @@ pub fn crowd(
             if connected < count {
                 // The first event is that of the connection.
                 assert!(client.stream.take_error().unwrap().is_none(), "client {index} refused");
-                connected += 1;
+                connected += usize::from(!std::mem::replace(&mut client.connected, true));
                 if connected == count {
                     all_connected();
                     for (index, client) in clients.iter_mut().enumerate() {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use libc::c_int;
 
 use super::{Epoll, Event, WaitError};
-use crate::signal::{SignalSet, mask_pointer};
+use crate::signal::SignalSet;
 use crate::sys;
 
 /// The longest wait that epoll_wait(2) can be asked for: 24.8 days.
@@ -146,7 +146,7 @@ impl Epoll {
             tv_nsec: timeout.subsec_nanos().into(),
         };
         append(events, |buffer, capacity| {
-            let mask = mask_pointer(mask);
+            let mask = mask.map_or(ptr::null(), |mask| ptr::from_ref(mask.as_raw()));
             // SAFETY: `append` hands over a buffer valid for writes of `capacity` structs; the
             // timespec and the mask, if any, live until the call returns.
             unsafe { sys::epoll_pwait2(epoll, buffer, capacity, ptr::from_ref(&timeout), mask) }

@@ -129,7 +129,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
             | Interrupted
             | NetworkDown
             | NetworkUnreachable
-    ) || error.raw_os_error() == Some(libc::EPROTO)
+    ) || matches!(error.raw_os_error(), Some(libc::EPROTO | libc::ENOPROTOOPT | libc::EHOSTDOWN))
 }
 
 impl<L: Listener> Iterator for AcceptAll<'_, L> {
