@@ -9,6 +9,7 @@
 use std::error::Error;
 use std::fs::File;
 use std::io::{Read, Write};
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::thread;
@@ -29,7 +30,11 @@ const WRITES: usize = 3;
 const BYTES: usize = 10;
 const PAUSE: Duration = Duration::from_millis(20);
 
-fn main() -> Result {
+fn main() -> ExitCode {
+    wakeful_examples::end(run())
+}
+
+fn run() -> Result {
     // Before any thread is started, so that all of them leave it to the signalfd.
     SignalSet::of(&[libc::SIGUSR1])?.block()?;
 

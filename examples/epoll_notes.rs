@@ -6,7 +6,10 @@
 //! ```
 
 use std::error::Error;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use wakeful_kernel::epoll::{Epoll, Event, Flags};
@@ -14,13 +17,18 @@ use wakeful_kernel::epoll::{Epoll, Event, Flags};
 const STDIN: u64 = 0;
 const WAITS: usize = 3;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    wakeful_examples::end(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     // epoll_create1(EPOLL_CLOEXEC); closed when the value is dropped.
     let epoll = Epoll::new()?;
     println!("created {epoll:?}");
 
     // epoll_ctl(EPOLL_CTL_ADD). The descriptor is lent, not given away: standard input stays open.
-    let mut stdin = io::stdin().lock();
+    // Read without std's buffer, into which bytes would vanish that epoll cannot see.
+    let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let flags = Flags::IN | Flags::ONESHOT | Flags::EDGE;
     epoll.add(&stdin, flags, STDIN)?;
     println!("added standard input with {flags:?}");
@@ -29,7 +37,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for number in 1..=WAITS {
         events.clear();
         println!("wait {number} of {WAITS}: one second, room for {} events", events.capacity());
-        let count = epoll.wait(&mut events, Some(Duration::from_secs(1)))?;
+        let count = match epoll.wait(&mut events, Some(Duration::from_secs(1))) {
+            // A signal interrupted the wait: ^Z and `fg`, for example.
+            Err(error) if error.io_error().kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        };
         println!("{count} events");
         for event in &events {
             println!("{event:?}");

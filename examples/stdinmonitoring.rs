@@ -6,9 +6,10 @@
 //! ```
 
 use std::error::Error;
+use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsRawFd;
-use std::process;
+use std::os::fd::{AsFd, AsRawFd};
+use std::process::{self, ExitCode};
 
 use wakeful::unix::SourceFd;
 use wakeful::{Events, Interest, Poll, Token, Trigger};
@@ -16,7 +17,11 @@ use wakeful::{Events, Interest, Poll, Token, Trigger};
 const STDIN: Token = Token(0);
 const ROUNDS: usize = 5;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    wakeful_examples::end(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let pid = process::id();
     println!("pid {pid}: type a line, or run `echo hello >> /proc/{pid}/fd/0` in another terminal");
 
@@ -26,21 +31,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Level-triggered, with one read for each event: standard input stays a blocking descriptor,
     // because its mode would change for the shell as well.
     let interest = Interest::READABLE.with_trigger(Trigger::Level);
-    let mut stdin = io::stdin().lock();
+    // And without std's buffer, into which bytes would vanish that the poller cannot see.
+    let mut stdin = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let fd = stdin.as_raw_fd();
     if let Err(error) = poll.registry().register(&mut SourceFd(&fd), STDIN, interest) {
         if error.kind() == ErrorKind::PermissionDenied {
-            return Err("standard input is a file, which never blocks: \
+            return Err("standard input never blocks, being a file or /dev/null: \
                         use a terminal or a pipe, as in `cat FILE | …`"
                 .into());
         }
         return Err(error.into());
     }
 
-    for round in 1..=ROUNDS {
-        println!("round {round} of {ROUNDS}: blocking");
-        poll.poll(&mut events, None)?;
+    let mut round = 0;
+    while round < ROUNDS {
+        println!("round {} of {ROUNDS}: blocking", round + 1);
+        match poll.poll(&mut events, None) {
+            // A signal interrupted the wait: ^Z and `fg`, for example.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         println!("woke up");
+        round += 1;
         let mut buffer = [0; 4096];
         let count = stdin.read(&mut buffer)?;
         if count == 0 {

@@ -7,7 +7,8 @@
 //! The three steps of every event loop: create a `Poll`, register sources, poll and act on the events.
 
 use std::error::Error;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use wakeful::net::{TcpListener, TcpStream};
@@ -17,7 +18,11 @@ use wakeful::{Events, Interest, Poll, Token};
 const SERVER: Token = Token(0);
 const CLIENT: Token = Token(1);
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    wakeful_examples::end(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:13265".to_owned());
 
     // Step 1: a poller, and room for the events of one poll.
@@ -33,7 +38,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Step 3: the event loop.
     loop {
-        poll.poll(&mut events, Some(Duration::from_millis(100)))?;
+        match poll.poll(&mut events, Some(Duration::from_millis(100))) {
+            // A signal interrupted the wait: ^Z and `fg`, for example.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         for event in &events {
             println!("Got an event for {:?}", event.token());
             match event.token() {

@@ -6,6 +6,8 @@
 
 use std::error::Error;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use wakeful::net::UdpSocket;
@@ -15,13 +17,17 @@ const ECHO: Token = Token(0);
 const CLIENT: Token = Token(1);
 const DATAGRAMS: usize = 5;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    wakeful_examples::end(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(16);
 
     let mut echo = UdpSocket::bind(address.parse()?)?;
-    let mut client = UdpSocket::bind("127.0.0.1:0".parse()?)?;
+    let mut client = UdpSocket::bind(SocketAddr::new(echo.local_addr()?.ip(), 0))?;
     client.connect(echo.local_addr()?)?;
     poll.registry().register(&mut echo, ECHO, Interest::READABLE)?;
     poll.registry().register(&mut client, CLIENT, Interest::READABLE)?;
@@ -37,7 +43,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         if left.is_zero() {
             return Err(format!("only {answered} of {DATAGRAMS} datagrams came back").into());
         }
-        poll.poll(&mut events, Some(left))?;
+        match poll.poll(&mut events, Some(left)) {
+            // A signal interrupted the wait: ^Z and `fg`, for example.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         for event in &events {
             let socket = if event.token() == ECHO { &echo } else { &client };
             // Edge-triggered: until it would block.

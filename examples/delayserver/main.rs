@@ -13,6 +13,7 @@ use std::env;
 use std::error::Error;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use wakeful::event::Event;
@@ -21,9 +22,16 @@ use wakeful::{Events, Interest, Poll, Token};
 
 const REQUESTS: usize = 5;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    wakeful_examples::end(run())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let host = env::var("HOST").unwrap_or_else(|_| "localhost".to_owned());
-    let unit_ms: usize = env::var("UNIT_MS").map_or(Ok(1000), |text| text.parse())?;
+    let unit_ms: usize = match env::var("UNIT_MS") {
+        Ok(text) => text.parse().map_err(|_| format!("UNIT_MS={text} is no number"))?,
+        Err(_) => 1000,
+    };
     let address = find_server(&host)?;
 
     let mut poll = Poll::new()?;
@@ -43,11 +51,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let mut events = Events::with_capacity(10);
+    let patience = Duration::from_millis(unit_ms as u64 * REQUESTS as u64) + Duration::from_secs(5);
     while streams.iter().any(Option::is_some) {
-        poll.poll(&mut events, None)?;
+        match poll.poll(&mut events, Some(patience)) {
+            // A signal interrupted the wait: ^Z and `fg`, for example.
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result?,
+        }
         if events.is_empty() {
-            println!("TIMEOUT (OR SPURIOUS EVENT NOTIFICATION)");
-            continue;
+            return Err("TIMEOUT: that server does not answer".into());
         }
         for event in &events {
             // An event may be late: for a stream that was read to its end and closed by now.
@@ -82,8 +94,10 @@ fn drain(event: &Event, stream: &mut impl Read) -> io::Result<bool> {
 
 /// The server at the host, or else one of our own.
 fn find_server(host: &str) -> io::Result<SocketAddr> {
-    let named = if host.contains(':') { host.to_owned() } else { format!("{host}:8080") };
-    for address in named.to_socket_addrs()? {
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let named = if has_port { host.to_owned() } else { format!("{host}:8080") };
+    // A host that is not known has no server either.
+    for address in named.to_socket_addrs().into_iter().flatten() {
         if std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok() {
             return Ok(address);
         }

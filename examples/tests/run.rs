@@ -3,11 +3,15 @@
 #![cfg(target_os = "linux")]
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+use wakeful_kernel::linux::PidFd;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -22,17 +26,24 @@ fn example(name: &str) -> Command {
     command
 }
 
+/// Kills the child if what is returned still lives at the deadline, so that whoever reads from the
+/// child or waits for it comes to an end.
+fn watch_over(child: &Child) -> mpsc::Sender<()> {
+    let (alive, ended) = mpsc::channel();
+    let process = PidFd::open(child.id()).unwrap();
+    thread::spawn(move || {
+        if ended.recv_timeout(DEADLINE) == Err(RecvTimeoutError::Timeout) {
+            eprintln!("the example did not end in time, and is killed");
+            let _ = process.send_signal(libc::SIGKILL);
+        }
+    });
+    alive
+}
+
 /// Waits for a good end, and gives the output.
 #[track_caller]
-fn finish(mut child: Child) -> String {
-    let start = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > DEADLINE {
-            child.kill().unwrap();
-            panic!("it did not end");
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
+fn finish(child: Child) -> String {
+    let _watched = watch_over(&child);
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -50,8 +61,10 @@ fn tcp_server() {
 
 #[test]
 fn delayserver_is_answered_in_reverse() {
-    // Nobody listens there, so it starts a server of its own.
-    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // The port is taken and nobody listens there, so it starts a server of its own.
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
+    let nobody = socket.local_addr().unwrap().as_socket().unwrap();
     let mut command = example("delayserver");
     command.env("HOST", nobody.to_string()).env("UNIT_MS", "100");
     let text = finish(command.spawn().unwrap());
@@ -66,6 +79,7 @@ fn delayserver_is_answered_in_reverse() {
 #[test]
 fn stdinmonitoring_echoes_five_lines() {
     let mut child = example("stdinmonitoring").spawn().unwrap();
+    let _watched = watch_over(&child);
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut text = String::new();
@@ -89,9 +103,28 @@ fn read_until(stdout: &mut impl Read, text: &mut String, wanted: &str) {
 }
 
 #[test]
+fn stdinmonitoring_sees_all_of_a_flood() {
+    let mut child = example("stdinmonitoring").spawn().unwrap();
+    let _watched = watch_over(&child);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut text = String::new();
+    // More than one read takes; the writer keeps the pipe open.
+    stdin.write_all(&[b'a'; 8000]).unwrap();
+    read_until(&mut stdout, &mut text, "round 3 of 5: blocking");
+    let longest = text.lines().filter_map(|line| line.strip_prefix("read: ")).map(str::len);
+    assert_eq!(longest.sum::<usize>(), 8000);
+    drop(stdin);
+    read_until(&mut stdout, &mut text, "the end of standard input");
+    finish(child);
+}
+
+#[test]
 fn stdinmonitoring_says_what_is_wrong_with_a_file() {
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-    let output = example("stdinmonitoring").stdin(file).output().unwrap();
+    let child = example("stdinmonitoring").stdin(file).spawn().unwrap();
+    let _watched = watch_over(&child);
+    let output = child.wait_with_output().unwrap();
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("use a terminal or a pipe"), "{errors}");
@@ -114,6 +147,7 @@ fn epoll_experiments() {
 #[test]
 fn epoll_notes() {
     let mut child = example("epoll_notes").spawn().unwrap();
+    let _watched = watch_over(&child);
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
     let mut text = String::new();
