@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 use crate::error::{check, check_size};
 
 /// Lets a type with the field `fd: OwnedFd` lend its descriptor, and give it away.
+// Not every system has such a type yet.
+#[allow(unused_macros)]
 macro_rules! descriptor_owner {
     ($name:ident) => {
         impl std::os::fd::AsFd for $name {
@@ -29,6 +31,7 @@ macro_rules! descriptor_owner {
     };
 }
 
+#[allow(unused_imports)]
 pub(crate) use descriptor_owner;
 
 operation_error! {
