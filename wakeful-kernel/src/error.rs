@@ -3,11 +3,13 @@
 use std::io;
 
 /// Turns the `-1` convention of C into a `Result`, taking the error from `errno`.
+#[inline]
 pub(crate) fn check(result: libc::c_int) -> io::Result<libc::c_int> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// [`check`] for the calls that answer with a size.
+#[inline]
 pub(crate) fn check_size(result: libc::ssize_t) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }

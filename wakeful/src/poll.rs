@@ -109,41 +109,70 @@ impl Poll {
                  or more",
             ));
         }
+        let shared = self.registry.shared();
+        if !shared.wake.sleep.is_in_use() {
+            let waited = shared.adapter.wait(&mut events.buffer, timeout);
+            // Unless the first waker came into being meanwhile, that is all.
+            if !shared.wake.sleep.is_in_use() {
+                return waited;
+            }
+            let woken = shared.wake.sleep.wake_up();
+            if !conclude(shared, events, waited, woken)? || timeout.is_some() {
+                return Ok(());
+            }
+        }
         // With all the time in the world, a wait that brought nothing is begun again.
         while self.round(events, timeout)? && timeout.is_none() {}
         Ok(())
     }
 
-    /// One wait; answers whether it brought nothing.
+    /// One wait of a poller that has wakers; answers whether it brought nothing.
     fn round(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
-        let Shared { adapter, wake } = &**self.registry.shared();
-        let capacity = events.capacity();
-        let buffer = &mut events.buffer;
+        let shared = self.registry.shared();
+        let Shared { adapter, wake } = &**shared;
         let sleep = &wake.sleep;
-        let mut woken = false;
-        let may_sleep = timeout != Some(Duration::ZERO);
-        let sleeps = may_sleep && (!sleep.is_in_use() || sleep.fall_asleep());
-        if !sleeps && sleep.is_in_use() && sleep.wake_up() {
+        let sleeps = timeout != Some(Duration::ZERO) && sleep.fall_asleep();
+        if sleeps {
+            let waited = adapter.wait(&mut events.buffer, timeout);
+            let woken = sleep.wake_up();
+            return conclude(shared, events, waited, woken);
+        }
+        let woken = sleep.wake_up();
+        let capacity = events.capacity();
+        if woken {
             // Half of the room is the wakers', the rest the descriptors'.
             let room = if capacity == 1 { usize::from(self.wakers_first) } else { capacity / 2 };
             self.wakers_first = !self.wakers_first;
-            wake.report(buffer, room);
-            woken = true;
+            wake.report(&mut events.buffer, room);
         }
-        let mut waited = Ok(());
-        if buffer.len() < capacity {
-            waited = adapter.wait(buffer, if sleeps { timeout } else { Some(Duration::ZERO) });
-            // The first waker may have come into being during the wait.
-            woken |= sleeps && sleep.is_in_use() && sleep.wake_up();
-        }
-        if woken && wake.report(buffer, capacity - buffer.len()) && sleep.stay_awake() {
+        let waited = if events.len() < capacity {
+            adapter.wait(&mut events.buffer, Some(Duration::ZERO))
+        } else {
+            Ok(())
+        };
+        conclude(shared, events, waited, woken)
+    }
+}
+
+/// Reports the wakers that woke, after the descriptors; answers whether there is nothing to report.
+#[inline]
+fn conclude(
+    shared: &Shared,
+    events: &mut Events,
+    waited: io::Result<()>,
+    woken: bool,
+) -> io::Result<bool> {
+    let Shared { adapter, wake } = shared;
+    if woken {
+        let room = events.capacity() - events.len();
+        if wake.report(&mut events.buffer, room) && wake.sleep.stay_awake() {
             adapter.wake()?;
         }
-        match waited {
-            // An interruption is no reason to withhold what there is to report.
-            Err(error) if buffer.is_empty() => Err(error),
-            _ => Ok(buffer.is_empty()),
-        }
+    }
+    match waited {
+        // An interruption is no reason to withhold what there is to report.
+        Err(error) if events.is_empty() => Err(error),
+        _ => Ok(events.is_empty()),
     }
 }
 

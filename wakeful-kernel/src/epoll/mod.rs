@@ -115,6 +115,7 @@ impl Epoll {
     /// # Errors
     ///
     /// As [`add`](Epoll::add); `EBADF` for a number that is not open.
+    #[inline]
     pub fn add_raw(&self, fd: RawFd, flags: Flags, token: impl UserData) -> Result<(), AddError> {
         self.control(sys::EPOLL_CTL_ADD, fd, flags, token).map_err(|source| AddError {
             fd,
@@ -147,6 +148,7 @@ impl Epoll {
     /// # Errors
     ///
     /// As [`modify`](Epoll::modify).
+    #[inline]
     pub fn modify_raw(
         &self,
         fd: RawFd,
@@ -178,6 +180,7 @@ impl Epoll {
     /// # Errors
     ///
     /// As [`delete`](Epoll::delete).
+    #[inline]
     pub fn delete_raw(&self, fd: RawFd) -> Result<(), DeleteError> {
         let epoll = self.fd.as_raw_fd();
         // SAFETY: EPOLL_CTL_DEL does not look at the event (Linux 2.6.9), so null is allowed.
@@ -186,6 +189,7 @@ impl Epoll {
             .map_err(|source| DeleteError { fd, source })
     }
 
+    #[inline]
     fn control(
         &self,
         operation: libc::c_int,

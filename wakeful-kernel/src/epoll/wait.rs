@@ -13,9 +13,6 @@ use super::{Epoll, Event, WaitError};
 use crate::signal::SignalSet;
 use crate::sys;
 
-/// The longest wait that epoll_wait(2) can be asked for: 24.8 days.
-const LONGEST_MS: u128 = c_int::MAX as u128;
-
 /// EP_MAX_EVENTS: asked for more, the kernel answers `EINVAL`.
 const MOST_EVENTS: usize = c_int::MAX as usize / size_of::<sys::epoll_event>();
 
@@ -56,6 +53,7 @@ impl Epoll {
     ///
     /// `EINTR` when a signal handler ran, `EINVAL` when there is no room for an event.
     #[doc(alias = "epoll_pwait2")]
+    #[inline]
     pub fn wait<T>(
         &self,
         events: &mut Vec<Event<T>>,
@@ -74,6 +72,7 @@ impl Epoll {
     ///
     /// As [`wait`](Epoll::wait).
     #[doc(alias = "epoll_pwait")]
+    #[inline]
     pub fn wait_with_mask<T>(
         &self,
         events: &mut Vec<Event<T>>,
@@ -83,9 +82,21 @@ impl Epoll {
         let Some(timeout) = timeout else {
             return self.wait_ms(events, -1, mask);
         };
-        let nanos = timeout.as_nanos();
-        let fits_ms = nanos % 1_000_000 == 0 && nanos / 1_000_000 <= LONGEST_MS;
-        if !fits_ms && HAS_PWAIT2.load(Ordering::Relaxed) {
+        if let Some(timeout_ms) = whole_ms(timeout) {
+            return self.wait_ms(events, timeout_ms, mask);
+        }
+        self.wait_exactly(events, timeout, mask)
+    }
+
+    /// Kept out of the way of the waits without end, of which servers are made.
+    #[inline(never)]
+    fn wait_exactly<T>(
+        &self,
+        events: &mut Vec<Event<T>>,
+        timeout: Duration,
+        mask: Option<&SignalSet>,
+    ) -> Result<usize, WaitError> {
+        if HAS_PWAIT2.load(Ordering::Relaxed) {
             match self.wait_ns(events, timeout, mask) {
                 // ENOSYS before Linux 5.11; EPERM from sandboxes older than the call.
                 Err(error)
@@ -96,8 +107,8 @@ impl Epoll {
                 result => return result,
             }
         }
-        let timeout_ms = nanos.div_ceil(1_000_000).min(LONGEST_MS) as c_int;
-        self.wait_ms(events, timeout_ms, mask)
+        let timeout_ms = timeout.as_nanos().div_ceil(1_000_000);
+        self.wait_ms(events, c_int::try_from(timeout_ms).unwrap_or(c_int::MAX), mask)
     }
 
     /// `epoll_pwait(self, events, capacity, timeout_ms, mask)`—Waits for whole milliseconds; a
@@ -107,6 +118,7 @@ impl Epoll {
     ///
     /// As [`wait`](Epoll::wait).
     #[doc(alias = "epoll_wait")]
+    #[inline]
     pub fn wait_ms<T>(
         &self,
         events: &mut Vec<Event<T>>,
@@ -154,7 +166,16 @@ impl Epoll {
     }
 }
 
+/// The timeout as epoll_wait(2) takes it, if it can: whole milliseconds, at most 24.8 days.
+#[inline]
+fn whole_ms(timeout: Duration) -> Option<c_int> {
+    let nanos = timeout.subsec_nanos();
+    let ms = timeout.as_secs().checked_mul(1000)?.checked_add(u64::from(nanos / 1_000_000))?;
+    if nanos % 1_000_000 == 0 { c_int::try_from(ms).ok() } else { None }
+}
+
 /// Lets `fill` write into the spare room of `events`, and takes over what it wrote.
+#[inline]
 fn append<T>(
     events: &mut Vec<Event<T>>,
     fill: impl FnOnce(*mut sys::epoll_event, c_int) -> c_int,
