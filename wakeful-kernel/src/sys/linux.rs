@@ -1,8 +1,8 @@
 use libc::{c_int, c_long, c_uint, sigset_t};
 
 pub use libc::{
-    eventfd, inotify_add_watch, inotify_event, inotify_init1, inotify_rm_watch, itimerspec,
-    signalfd, signalfd_siginfo, timerfd_create, timerfd_gettime, timerfd_settime, waitid,
+    eventfd, inotify_add_watch, inotify_event, inotify_init1, itimerspec, signalfd,
+    signalfd_siginfo, timerfd_create, timerfd_gettime, timerfd_settime, waitid,
 };
 
 /// `struct epoll_event`: readiness bits and 64 bits of the caller's. Packed on x86-64 alone.
@@ -92,6 +92,8 @@ unsafe extern "C" {
         maxevents: c_int,
         timeout_ms: c_int,
     ) -> c_int;
+    /// `int inotify_rm_watch(int fd, int wd)`: libc has another type for `wd` on Android.
+    pub fn inotify_rm_watch(fd: c_int, wd: c_int) -> c_int;
     /// `int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
     /// const sigset_t *sigmask)`
     pub fn epoll_pwait(
