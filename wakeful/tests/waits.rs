@@ -66,7 +66,9 @@ every_backend! {
     }
 
     fn no_capacity_is_too_large(backend) {
-        let mut events = Loop::with_capacity(backend, 200_000_000);
+        // More than the kernel takes at once, as far as there are addresses for it.
+        let capacity = if usize::BITS < 64 { 1_000_000 } else { 200_000_000 };
+        let mut events = Loop::with_capacity(backend, capacity);
         assert!(events.poll(Duration::ZERO).is_empty());
     }
 

@@ -169,7 +169,6 @@ mod tests {
     #[test]
     fn declarations_agree_with_libc() {
         assert_eq!(size_of::<epoll_event>(), size_of::<libc::epoll_event>());
-        assert_eq!(align_of::<epoll_event>(), align_of::<libc::epoll_event>());
         assert_eq!(
             std::mem::offset_of!(epoll_event, data),
             std::mem::offset_of!(libc::epoll_event, u64)
