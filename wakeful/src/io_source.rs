@@ -6,9 +6,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use wakeful_kernel::guard::{Guard, LastWord};
 
-use crate::event::Source;
+use crate::event::source_by_descriptor;
 use crate::rearm::{self, Cause, Direction};
-use crate::{Interest, Registry, Token};
 
 /// A descriptor's owner that tells re-arming pollers when it was drained and when it is closed.
 ///
@@ -102,29 +101,7 @@ impl<T: AsFd> AsFd for IoSource<T> {
     }
 }
 
-impl<T: AsFd> Source for IoSource<T> {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        registry.register_fd(self.raw_fd(), token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        registry.reregister_fd(self.raw_fd(), token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister_fd(self.raw_fd())
-    }
-}
+source_by_descriptor!([T: AsFd] IoSource<T>, IoSource::raw_fd);
 
 impl<T: AsFd + fmt::Debug> fmt::Debug for IoSource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

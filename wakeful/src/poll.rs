@@ -3,16 +3,17 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use crate::event::Source;
+use crate::event::source_by_descriptor;
 use crate::registry::Shared;
-use crate::{Backend, Capabilities, Events, Interest, Registry, Token, backend};
+use crate::{Backend, Capabilities, Events, Registry, backend};
 
 /// Waits for events.
 ///
 /// The three steps of every event loop:
 ///
 /// 1. create a `Poll`;
-/// 2. register sources with its [`Registry`], each under a [`Token`] and for an [`Interest`];
+/// 2. register sources with its [`Registry`], each under a [`Token`](crate::Token) and for an
+///    [`Interest`](crate::Interest);
 /// 3. in a loop, [`poll`](Poll::poll) into [`Events`] and act on each.
 ///
 /// ```no_run
@@ -43,8 +44,9 @@ use crate::{Backend, Capabilities, Events, Interest, Registry, Token, backend};
 ///
 /// # A poll of polls
 ///
-/// A `Poll` is a [`Source`], and lends out its descriptor: another loop can wait for it. From then on
-/// the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
+/// A `Poll` is a [`Source`](crate::event::Source), and lends out its descriptor: another loop can wait
+/// for it. It is readable while a poll of it would bring events, or, where [`Capabilities::nests`] is
+/// false, wake-ups. From then on the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
 ///
 /// # Fork
 ///
@@ -190,31 +192,7 @@ impl AsRawFd for Poll {
     }
 }
 
-/// Readable while a poll of this one would bring events, or, where [`Capabilities::nests`] is false,
-/// wake-ups.
-impl Source for Poll {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        registry.register_fd(self.as_raw_fd(), token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        registry.reregister_fd(self.as_raw_fd(), token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister_fd(self.as_raw_fd())
-    }
-}
+source_by_descriptor!([] Poll, AsRawFd::as_raw_fd);
 
 impl fmt::Debug for Poll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

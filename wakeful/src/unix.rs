@@ -1,10 +1,8 @@
 //! What only Unix has: bare descriptors as sources, and pipes.
 
-use std::io;
 use std::os::fd::RawFd;
 
-use crate::event::Source;
-use crate::{Interest, Registry, Token};
+use crate::event::source_by_descriptor;
 
 pub use crate::pipe;
 
@@ -34,26 +32,4 @@ pub use crate::pipe;
 #[derive(Debug)]
 pub struct SourceFd<'fd>(pub &'fd RawFd);
 
-impl Source for SourceFd<'_> {
-    fn register(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        registry.register_fd(*self.0, token, interest)
-    }
-
-    fn reregister(
-        &mut self,
-        registry: &Registry,
-        token: Token,
-        interest: Interest,
-    ) -> io::Result<()> {
-        registry.reregister_fd(*self.0, token, interest)
-    }
-
-    fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        registry.deregister_fd(*self.0)
-    }
-}
+source_by_descriptor!(['fd] SourceFd<'fd>, |source| *source.0);

@@ -11,29 +11,12 @@ mod linux;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use linux::*;
 
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "illumos",
-    target_os = "solaris"
-))]
-#[path = "pipe2.rs"]
-mod pipe;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "illumos",
-    target_os = "solaris"
-)))]
+// pipe2(2) is missing there.
+#[cfg(target_vendor = "apple")]
 #[path = "pipe_fcntl.rs"]
+mod pipe;
+#[cfg(not(target_vendor = "apple"))]
+#[path = "pipe2.rs"]
 mod pipe;
 pub use pipe::pipe_cloexec_nonblock;
 

@@ -5,6 +5,7 @@ mod source;
 
 pub use events::{Events, Iter};
 pub use source::Source;
+pub(crate) use source::source_by_descriptor;
 
 /// One readiness report: a [`Token`](crate::Token) and what its source is ready for.
 ///

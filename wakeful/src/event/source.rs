@@ -77,3 +77,37 @@ macro_rules! delegate {
 }
 
 delegate!(Box<S>, &mut S);
+
+/// Makes a source of a type of this crate's that can tell its descriptor.
+macro_rules! source_by_descriptor {
+    ([$($generics:tt)*] $type:ty, $descriptor:expr) => {
+        impl<$($generics)*> $crate::event::Source for $type {
+            fn register(
+                &mut self,
+                registry: &$crate::Registry,
+                token: $crate::Token,
+                interest: $crate::Interest,
+            ) -> std::io::Result<()> {
+                let descriptor: fn(&Self) -> std::os::fd::RawFd = $descriptor;
+                registry.register_fd(descriptor(self), token, interest)
+            }
+
+            fn reregister(
+                &mut self,
+                registry: &$crate::Registry,
+                token: $crate::Token,
+                interest: $crate::Interest,
+            ) -> std::io::Result<()> {
+                let descriptor: fn(&Self) -> std::os::fd::RawFd = $descriptor;
+                registry.reregister_fd(descriptor(self), token, interest)
+            }
+
+            fn deregister(&mut self, registry: &$crate::Registry) -> std::io::Result<()> {
+                let descriptor: fn(&Self) -> std::os::fd::RawFd = $descriptor;
+                registry.deregister_fd(descriptor(self))
+            }
+        }
+    };
+}
+
+pub(crate) use source_by_descriptor;

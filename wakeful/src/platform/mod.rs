@@ -1,26 +1,11 @@
 //! How the sources of the portable floor are done on this operating system. This file decides.
 
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "illumos"
-))]
-#[path = "socket_flags.rs"]
-mod socket;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "illumos"
-)))]
+// SOCK_NONBLOCK and accept4(2) are missing there.
+#[cfg(any(target_vendor = "apple", target_os = "solaris"))]
 #[path = "socket_fcntl.rs"]
+mod socket;
+#[cfg(not(any(target_vendor = "apple", target_os = "solaris")))]
+#[path = "socket_flags.rs"]
 mod socket;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
