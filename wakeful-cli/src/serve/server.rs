@@ -167,7 +167,8 @@ impl<S: Service> Server<S> {
         }
     }
 
-    /// An event of a connection that has ended meanwhile may reach its successor: no harm.
+    /// A wait reports a descriptor once, and only its own event ends a connection within a batch: so no
+    /// event is left over for a successor at the same place.
     fn drive(&mut self, index: usize, now: Instant) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         let key = Key { index, generation: connection.generation };
