@@ -238,7 +238,7 @@ impl Builder {
     }
 }
 
-#[cfg(feature = "backend-from-env")]
+#[cfg(any(feature = "backend-from-env", wakeful_backend_from_env))]
 fn default_backend() -> io::Result<Backend> {
     match std::env::var_os("WAKEFUL_BACKEND") {
         Some(name) => name.to_string_lossy().parse().map_err(|error| {
@@ -248,7 +248,7 @@ fn default_backend() -> io::Result<Backend> {
     }
 }
 
-#[cfg(not(feature = "backend-from-env"))]
+#[cfg(not(any(feature = "backend-from-env", wakeful_backend_from_env)))]
 fn default_backend() -> io::Result<Backend> {
     Ok(Backend::available()[0])
 }

@@ -1,0 +1,34 @@
+//! [wakeful](https://github.com/wakeful-rs/wakeful) under mio's name and interface, so that one entry
+//! in `[patch.crates-io]` puts tokio, and everything else that stands on mio, on wakeful.
+//!
+//! Every public item of mio 1.2.4 on Unix is here, with its signature and its documented behaviour;
+//! new programs use `wakeful` itself, which can do more. The [`guide`] shows an event loop, and
+//! [`features`] tells what the features add.
+//!
+//! What differs, all of it on the permissive side: `Poll::poll` restarts nothing and rounds no timeout
+//! below a millisecond up; [`Waker::wake`] makes no system call while the poller is awake; a second
+//! [`Waker`] works in release builds, while debug builds panic as mio's do.
+
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod event;
+pub mod features;
+pub mod guide;
+#[cfg(feature = "net")]
+pub mod net;
+pub mod unix;
+
+mod debug;
+mod io_source;
+mod poll;
+mod registry;
+mod waker;
+
+#[doc(no_inline)]
+pub use event::Events;
+pub use poll::Poll;
+pub use registry::Registry;
+#[doc(inline)]
+pub use wakeful::{Interest, Token};
+pub use waker::Waker;
