@@ -1,0 +1,99 @@
+use std::cell::Cell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+
+use crate::{Event, NOTIFY_KEY};
+
+const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
+
+/// The buffer that [`Poller::wait`](crate::Poller::wait) adds to: [`clear`](Events::clear) it before
+/// each wait.
+///
+/// Its capacity bounds what one wait reports. What finds no room comes with the next.
+pub struct Events {
+    latest: wakeful::Events,
+    /// Of earlier waits, if they have not been cleared.
+    earlier: Vec<wakeful::event::Event>,
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl Events {
+    /// Room for 1024 events.
+    #[inline]
+    pub fn new() -> Self {
+        Events::with_capacity(DEFAULT_CAPACITY)
+    }
+
+    /// Room for `capacity` events.
+    #[inline]
+    pub fn with_capacity(capacity: NonZeroUsize) -> Self {
+        Events {
+            latest: wakeful::Events::with_capacity(capacity.get()),
+            earlier: Vec::new(),
+            not_sync: PhantomData,
+        }
+    }
+
+    /// The events, without notifications.
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
+        let events = self.earlier.iter().chain(&self.latest).map(Event::from);
+        events.filter(|event| event.key != NOTIFY_KEY)
+    }
+
+    /// Forgets the events.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.earlier.clear();
+        self.latest.clear();
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether there is none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
+    }
+
+    /// How many events there is room for.
+    #[inline]
+    pub fn capacity(&self) -> NonZeroUsize {
+        NonZeroUsize::new(self.latest.capacity()).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// What a wait fills. It is emptied by that, so what it holds is put aside.
+    pub(crate) fn make_room(&mut self) -> io::Result<&mut wakeful::Events> {
+        if !self.latest.is_empty() {
+            self.earlier.extend(self.latest.iter().filter(|event| event.token().0 != NOTIFY_KEY));
+            self.latest.clear();
+        }
+        if self.earlier.len() >= self.latest.capacity() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "these Events are full of the events of earlier waits: call Events::clear before \
+                 each wait",
+            ));
+        }
+        Ok(&mut self.latest)
+    }
+}
+
+impl Default for Events {
+    #[inline]
+    fn default() -> Self {
+        Events::new()
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}

@@ -1,0 +1,1 @@
+//! What only some systems have. On this one there is nothing.
