@@ -91,8 +91,9 @@ impl fmt::Display for Support {
 pub enum EdgeRule {
     /// Anything new that happens, drained or not.
     EveryChange,
-    /// Only draining: an operation of wakeful's own types that meets `WouldBlock` arms its direction
-    /// again; one that fails otherwise does so too, after an error was reported. Whoever reads a bare
+    /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or write of
+    /// a stream that moves less than it was asked to, arms its direction again; one that fails
+    /// otherwise does so too, after an error was reported. Whoever reads a bare
     /// descriptor calls [`Registered::rearm`](crate::Registered::rearm) or `reregister` after
     /// `WouldBlock`. Two things cannot be had: a hang-up that ends again, as when a new writer opens a
     /// named pipe, is not noticed; and `try_io`, which does not say its direction, arms both, so

@@ -50,7 +50,9 @@ const READABLE: u8 = 1;
 const WRITABLE: u8 = 1 << 1;
 const PRIORITY: u8 = 1 << 2;
 const ERROR: u8 = 1 << 3;
-const KINDS: u8 = READABLE | WRITABLE | PRIORITY | ERROR;
+const AIO: u8 = 1 << 4;
+const LIO: u8 = 1 << 5;
+const KINDS: u8 = READABLE | WRITABLE | PRIORITY | ERROR | AIO | LIO;
 const LEVEL: u8 = 1 << 6;
 const ONESHOT: u8 = 1 << 7;
 
@@ -60,6 +62,8 @@ const NAMES: &[(u8, &str)] = &[
     (WRITABLE, "WRITABLE"),
     (PRIORITY, "PRIORITY"),
     (ERROR, "ERROR"),
+    (AIO, "AIO"),
+    (LIO, "LIO"),
     (LEVEL, "LEVEL"),
     (ONESHOT, "ONESHOT"),
 ];
@@ -76,6 +80,13 @@ impl Interest {
 
     /// Errors and hang-ups only, which are part of every other interest.
     pub const ERROR: Interest = Interest::from_bits(ERROR);
+
+    /// POSIX asynchronous I/O. Only kqueue reports it; elsewhere it is an interest in errors.
+    pub const AIO: Interest = Interest::from_bits(AIO);
+
+    /// Lists of POSIX asynchronous I/O. Only FreeBSD's kqueue reports it; elsewhere it is an interest
+    /// in errors.
+    pub const LIO: Interest = Interest::from_bits(LIO);
 
     const fn from_bits(bits: u8) -> Interest {
         match NonZeroU8::new(bits) {
@@ -120,14 +131,14 @@ impl Interest {
         self.has(PRIORITY)
     }
 
-    /// Waits for POSIX asynchronous I/O; no interest of this system does.
+    /// Contains [`Interest::AIO`].
     pub const fn is_aio(self) -> bool {
-        false
+        self.has(AIO)
     }
 
-    /// Waits for lists of POSIX asynchronous I/O; no interest of this system does.
+    /// Contains [`Interest::LIO`].
     pub const fn is_lio(self) -> bool {
-        false
+        self.has(LIO)
     }
 
     /// The same interest, to be told in another way.

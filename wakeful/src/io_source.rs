@@ -62,6 +62,25 @@ impl<T: AsFd> IoSource<T> {
         result
     }
 
+    /// Runs a read or a write of this many bytes.
+    ///
+    /// One that moves fewer has drained the source as well. Callers may rely on it, as on a kernel that
+    /// knows edges, and not try again before the next event: tokio does.
+    #[inline]
+    pub(crate) fn transfer(
+        &self,
+        direction: Direction,
+        length: usize,
+        operation: impl FnOnce(&T) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let result = self.run(direction, operation);
+        // Zero is the end of the stream, which stays.
+        if matches!(result, Ok(moved) if 0 < moved && moved < length) {
+            rearm::rearm(self.raw_fd(), direction, Cause::Drained);
+        }
+        result
+    }
+
     /// Runs accept(2): as [`run`](IoSource::run), but its errors are not the listener's. Armed again
     /// for want of descriptors, it would be reported without end.
     #[cfg(feature = "net")]
@@ -194,7 +213,10 @@ macro_rules! reads {
         impl std::io::Read for $name {
             #[inline]
             fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-                self.inner.run(crate::rearm::Direction::Read, |mut inner| inner.read(buffer))
+                let length = buffer.len();
+                self.inner.transfer(crate::rearm::Direction::Read, length, |mut inner| {
+                    inner.read(buffer)
+                })
             }
 
             #[inline]
@@ -202,7 +224,8 @@ macro_rules! reads {
                 &mut self,
                 buffers: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
-                self.inner.run(crate::rearm::Direction::Read, |mut inner| {
+                let length = buffers.iter().map(|buffer| buffer.len()).sum();
+                self.inner.transfer(crate::rearm::Direction::Read, length, |mut inner| {
                     inner.read_vectored(buffers)
                 })
             }
@@ -216,7 +239,10 @@ macro_rules! writes {
         impl std::io::Write for $name {
             #[inline]
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                self.inner.run(crate::rearm::Direction::Write, |mut inner| inner.write(bytes))
+                let length = bytes.len();
+                self.inner.transfer(crate::rearm::Direction::Write, length, |mut inner| {
+                    inner.write(bytes)
+                })
             }
 
             #[inline]
@@ -224,7 +250,8 @@ macro_rules! writes {
                 &mut self,
                 slices: &[std::io::IoSlice<'_>],
             ) -> std::io::Result<usize> {
-                self.inner.run(crate::rearm::Direction::Write, |mut inner| {
+                let length = slices.iter().map(|slice| slice.len()).sum();
+                self.inner.transfer(crate::rearm::Direction::Write, length, |mut inner| {
                     inner.write_vectored(slices)
                 })
             }

@@ -1,11 +1,11 @@
-//! How an operation that met `WouldBlock` reaches the pollers that have no edge of their own.
+//! How an operation that drained its source reaches the pollers that have no edge of their own.
 //!
 //! Under such a backend an edge-triggered registration falls silent once it has been reported, and is
 //! to report again when the source has been drained, or, after an error, when somebody has looked at
 //! it. Our I/O types know when that is, but they
 //! are as small as std's and know no poller. So re-arming pollers enter their descriptors into one
 //! table of the process, which is consulted only while there is such a poller: everyone else pays
-//! one relaxed load, on the path that has just made a system call in vain.
+//! one relaxed load, after a system call that met `WouldBlock` or moved less than it was asked to.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -39,7 +39,7 @@ impl Direction {
 /// Why a direction is to be armed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// An operation would have blocked.
+    /// An operation would have blocked, or moved less than it was asked to.
     Drained,
     /// An operation failed otherwise, or the pending error was taken.
     ErrorTaken,

@@ -18,6 +18,11 @@ fn writers() -> impl Iterator<Item = Subject> {
     Subject::all().into_iter().filter(|subject| subject.writes).inspect(announce)
 }
 
+/// Of ours, and without boundaries between what is written.
+fn is_stream(subject: &Subject) -> bool {
+    ["tcp", "unix stream", "pipe receiver", "pipe sender"].contains(&subject.name)
+}
+
 /// The last line before a failure tells which kind it was.
 fn announce(subject: &Subject) {
     println!("{}", subject.name);
@@ -137,6 +142,38 @@ every_backend! {
                 events.registry().reregister(&mut *subject.source, TOKEN, interest).unwrap();
                 events.expect_writable(TOKEN);
                 events.expect_silence();
+            }
+        }
+    }
+
+    /// Who reads less than there was room for need not read on to know that it was all.
+    fn a_short_read_drains(backend) {
+        for mut subject in readers().filter(is_stream) {
+            let mut events = Loop::new(backend);
+            let interest = Interest::READABLE;
+            events.registry().register(&mut *subject.source, TOKEN, interest).unwrap();
+            for _ in 0..3 {
+                subject.make_readable();
+                events.expect_readable(TOKEN);
+                let read = subject.source.read(&mut [0; 64]).unwrap();
+                assert!(0 < read && read < 64, "{read}");
+                events.expect_silence();
+            }
+        }
+    }
+
+    /// Who wrote less than there was need not write on to know that it is full.
+    fn a_short_write_fills(backend) {
+        let much = vec![0; 64 << 20];
+        for mut subject in writers().filter(is_stream) {
+            let mut events = Loop::new(backend);
+            let interest = Interest::WRITABLE;
+            events.registry().register(&mut *subject.source, TOKEN, interest).unwrap();
+            for _ in 0..3 {
+                events.expect_writable(TOKEN);
+                let written = subject.source.write(&much).unwrap();
+                assert!(written < much.len());
+                subject.make_writable();
             }
         }
     }

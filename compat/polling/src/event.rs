@@ -112,6 +112,21 @@ impl Event {
         self
     }
 
+    /// What wakeful reported.
+    #[inline]
+    pub(crate) fn of(event: &wakeful::event::Event) -> Event {
+        // Errors and hang-ups make a source both readable and writable: either operation tells more.
+        const BOTH: Readiness = Readiness::ERR.union(Readiness::HUP);
+
+        let extra = event.readiness();
+        Event {
+            key: event.token().0,
+            readable: event.is_readable() || extra.intersects(BOTH),
+            writable: event.is_writable() || extra.intersects(BOTH),
+            extra,
+        }
+    }
+
     pub(crate) fn token(self) -> Token {
         Token(self.key)
     }
@@ -129,20 +144,5 @@ impl Event {
             interest |= Interest::PRIORITY;
         }
         interest.with_trigger(mode.trigger())
-    }
-}
-
-/// Errors and hang-ups make a source both readable and writable: either operation tells more.
-const BOTH: Readiness = Readiness::ERR.union(Readiness::HUP);
-
-impl From<&wakeful::event::Event> for Event {
-    fn from(event: &wakeful::event::Event) -> Event {
-        let extra = event.readiness();
-        Event {
-            key: event.token().0,
-            readable: event.is_readable() || extra.intersects(BOTH),
-            writable: event.is_writable() || extra.intersects(BOTH),
-            extra,
-        }
     }
 }

@@ -39,7 +39,7 @@ impl Events {
     /// The events, without notifications.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
-        let events = self.earlier.iter().chain(&self.latest).map(Event::from);
+        let events = self.earlier.iter().chain(&self.latest).map(Event::of);
         events.filter(|event| event.key != NOTIFY_KEY)
     }
 

@@ -68,7 +68,7 @@ impl<'events> IntoIterator for &'events Events {
     type Item = &'events Event;
     type IntoIter = Iter<'events>;
 
-    fn into_iter(self) -> Iter<'events> {
+    fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
@@ -83,12 +83,16 @@ impl<'events> Iterator for Iter<'events> {
     type Item = &'events Event;
 
     #[inline]
-    fn next(&mut self) -> Option<&'events Event> {
+    fn next(&mut self) -> Option<Self::Item> {
         self.inner.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.inner.size_hint()
+    }
+
+    fn count(self) -> usize {
+        self.inner.count()
     }
 }
 
