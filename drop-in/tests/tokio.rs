@@ -112,13 +112,15 @@ fn datagrams() {
 #[test]
 fn a_bare_descriptor() {
     if on_poll() {
-        println!("left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not");
+        println!(
+            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
+        );
         return;
     }
     on_tokio(|| async {
         let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
         reader.set_nonblocking(true).unwrap();
-        let reader = AsyncFd::new(std::fs::File::from(OwnedFd::from(reader))).unwrap();
+        let reader = AsyncFd::register(std::fs::File::from(OwnedFd::from(reader))).unwrap();
         for number in 0..10u8 {
             let late = std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(2));

@@ -1,6 +1,7 @@
-//! The examples are the programs beside this file's folder. What they share is here, and so is the
-//! project's README, whose code is compiled and run by the tests through it.
+//! The examples are the programs beside this file's folder. What they share is here, and so are the
+//! project's README and port guide, whose code is compiled and run by the tests through it.
 #![doc = include_str!("../../README.md")]
+#![doc = include_str!("../../PORTING.md")]
 
 use std::error::Error;
 use std::process::ExitCode;

@@ -32,3 +32,7 @@ pub use registry::Registry;
 #[doc(inline)]
 pub use wakeful::{Interest, Token};
 pub use waker::Waker;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
