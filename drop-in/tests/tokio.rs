@@ -120,7 +120,9 @@ fn a_bare_descriptor() {
     on_tokio(|| async {
         let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
         reader.set_nonblocking(true).unwrap();
-        let reader = AsyncFd::register(std::fs::File::from(OwnedFd::from(reader))).unwrap();
+        let reader = std::fs::File::from(OwnedFd::from(reader));
+        // SAFETY: the file owns its descriptor, and always tells the same one.
+        let reader = unsafe { AsyncFd::register(reader) }.unwrap();
         for number in 0..10u8 {
             let late = std::thread::spawn(move || {
                 std::thread::sleep(Duration::from_millis(2));
