@@ -224,7 +224,7 @@ macro_rules! reads {
                 &mut self,
                 buffers: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
-                let length = buffers.iter().map(|buffer| buffer.len()).sum();
+                let length = buffers.iter().map(|buffer| buffer.len()).fold(0, usize::saturating_add);
                 self.inner.transfer(crate::rearm::Direction::Read, length, |mut inner| {
                     inner.read_vectored(buffers)
                 })
@@ -250,7 +250,7 @@ macro_rules! writes {
                 &mut self,
                 slices: &[std::io::IoSlice<'_>],
             ) -> std::io::Result<usize> {
-                let length = slices.iter().map(|slice| slice.len()).sum();
+                let length = slices.iter().map(|slice| slice.len()).fold(0, usize::saturating_add);
                 self.inner.transfer(crate::rearm::Direction::Write, length, |mut inner| {
                     inner.write_vectored(slices)
                 })

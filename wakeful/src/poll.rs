@@ -1,8 +1,11 @@
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+#[cfg(doc)]
+use crate::Waker;
 use crate::event::source_by_descriptor;
 use crate::registry::Shared;
 use crate::{Backend, Capabilities, Events, Registry, backend};
@@ -56,8 +59,18 @@ use crate::{Backend, Capabilities, Events, Registry, backend};
 /// [`Registered`](crate::Registered) takes the registration away from the parent.
 pub struct Poll {
     registry: Registry,
+    memory: Memory,
+}
+
+/// What a poller remembers from poll to poll.
+struct Memory {
     /// With room for one event only, wakers and descriptors take turns at being first.
     wakers_first: bool,
+    /// A waker may have found it asleep since it last looked.
+    slept: bool,
+    /// How many wake-ups at most have been reported before they reached the kernel. Each can end a
+    /// later wait that has nothing to report.
+    late: u32,
 }
 
 impl Poll {
@@ -90,10 +103,9 @@ impl Poll {
     /// Waits until something happened, or the timeout passed, and puts it into `events`.
     ///
     /// `None` waits without end, `Some(Duration::ZERO)` not at all. A wait without events is never
-    /// shorter than its timeout, but for two cases: a signal interrupted it (an error), or a wake-up
-    /// that another poll had reported already reached the kernel late (an empty `events`). It is as
-    /// exact as [`Capabilities::timeout_resolution`] and the kernel's timer slack (50 µs on Linux)
-    /// allow.
+    /// shorter than its timeout, unless a signal interrupted it, which is an error, or a
+    /// [waker without events](Waker::without_event) ended it. It is as exact as
+    /// [`Capabilities::timeout_resolution`] and the kernel's timer slack (50 µs on Linux) allow.
     ///
     /// `events` is emptied first. What finds no room comes with the next poll; neither descriptors
     /// nor wakers starve one another.
@@ -111,33 +123,57 @@ impl Poll {
                  or more",
             ));
         }
-        let shared = self.registry.shared();
-        if !shared.wake.sleep.is_in_use() {
-            let waited = shared.adapter.wait(&mut events.buffer, timeout);
-            // Unless the first waker came into being meanwhile, that is all.
-            if !shared.wake.sleep.is_in_use() {
-                return waited;
-            }
-            let woken = shared.wake.sleep.wake_up();
-            if !conclude(shared, events, waited, woken)? || timeout.is_some() {
-                return Ok(());
+        let Poll { registry, memory } = self;
+        let shared = &**registry.shared();
+        // Only then can a sleep end in vain, so only then does it need a clock.
+        let in_vain = memory.late > 0 || shared.wake.may_wake_in_vain();
+        let deadline = timeout
+            .filter(|timeout| in_vain && !timeout.is_zero())
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut remaining = timeout;
+        while memory.round(shared, events, remaining)? == End::InVain {
+            if let Some(deadline) = deadline {
+                remaining = Some(deadline.saturating_duration_since(Instant::now()));
             }
         }
-        // With all the time in the world, a wait that brought nothing is begun again.
-        while self.round(events, timeout)? && timeout.is_none() {}
         Ok(())
     }
+}
 
-    /// One wait of a poller that has wakers; answers whether it brought nothing.
-    fn round(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
-        let shared = self.registry.shared();
-        let Shared { adapter, wake } = &**shared;
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With something to report, or in time, or because it was to end.
+    Due,
+    /// By a wake-up that has been reported already. It is to be begun again.
+    InVain,
+}
+
+impl Memory {
+    /// One wait.
+    fn round(
+        &mut self,
+        shared: &Shared,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<End> {
+        let Shared { adapter, wake } = shared;
         let sleep = &wake.sleep;
+        if !sleep.is_in_use() {
+            let waited = adapter.wait(&mut events.buffer, timeout);
+            // Unless the first waker came into being meanwhile, that is all.
+            if !sleep.is_in_use() {
+                return waited.map(|_| End::Due);
+            }
+            let woken = sleep.wake_up();
+            return self.conclude(shared, events, waited, woken);
+        }
         let sleeps = timeout != Some(Duration::ZERO) && sleep.fall_asleep();
         if sleeps {
+            self.slept = true;
             let waited = adapter.wait(&mut events.buffer, timeout);
             let woken = sleep.wake_up();
-            return conclude(shared, events, waited, woken);
+            return self.conclude(shared, events, waited, woken);
         }
         let woken = sleep.wake_up();
         let capacity = events.capacity();
@@ -150,31 +186,42 @@ impl Poll {
         let waited = if events.len() < capacity {
             adapter.wait(&mut events.buffer, Some(Duration::ZERO))
         } else {
-            Ok(())
+            Ok(false)
         };
-        conclude(shared, events, waited, woken)
+        self.conclude(shared, events, waited, woken)
     }
-}
 
-/// Reports the wakers that woke, after the descriptors; answers whether there is nothing to report.
-#[inline]
-fn conclude(
-    shared: &Shared,
-    events: &mut Events,
-    waited: io::Result<()>,
-    woken: bool,
-) -> io::Result<bool> {
-    let Shared { adapter, wake } = shared;
-    if woken {
-        let room = events.capacity() - events.len();
-        if wake.report(&mut events.buffer, room) && wake.sleep.stay_awake() {
-            adapter.wake()?;
+    /// Reports the wakers that woke, after the descriptors.
+    #[inline]
+    fn conclude(
+        &mut self,
+        shared: &Shared,
+        events: &mut Events,
+        waited: io::Result<bool>,
+        woken: bool,
+    ) -> io::Result<End> {
+        let Shared { adapter, wake } = shared;
+        let rang = *waited.as_ref().unwrap_or(&false);
+        // Who woke a sleeping poller calls the kernel once, perhaps after the poller has found out.
+        match (mem::take(&mut self.slept) && woken, rang) {
+            (true, false) => self.late = self.late.saturating_add(1),
+            (false, true) => self.late = self.late.saturating_sub(1),
+            _ => {}
         }
-    }
-    match waited {
-        // An interruption is no reason to withhold what there is to report.
-        Err(error) if events.is_empty() => Err(error),
-        _ => Ok(events.is_empty()),
+        let mut ended = false;
+        if woken {
+            ended = wake.take_end();
+            let room = events.capacity() - events.len();
+            if wake.report(&mut events.buffer, room) && wake.sleep.stay_awake() {
+                adapter.wake()?;
+            }
+        }
+        match waited {
+            // An interruption is no reason to withhold what there is to report.
+            Err(error) if events.is_empty() && !ended => Err(error),
+            _ if events.is_empty() && !ended && (woken || rang) => Ok(End::InVain),
+            _ => Ok(End::Due),
+        }
     }
 }
 
@@ -234,7 +281,9 @@ impl Builder {
             None => default_backend()?,
         };
         let shared = Shared::new(backend::create(backend)?);
-        Ok(Poll { registry: Registry::new(shared), wakers_first: true })
+        // Asleep, as `Sleep` begins: the first waker may come during the first wait.
+        let memory = Memory { wakers_first: true, slept: true, late: 0 };
+        Ok(Poll { registry: Registry::new(shared), memory })
     }
 }
 

@@ -15,9 +15,10 @@ use crate::{Registry, Token};
 /// Any number of wakers can be had; they share one object of the kernel, which is called only when
 /// the poller sleeps: waking an awake or an already woken poller makes no system call. Once a
 /// `Poll` has lent out its descriptor ([`AsFd`](std::os::fd::AsFd), nesting), an outer loop may be
-/// what sleeps, so from then on the first wake-up after each report calls the kernel.
+/// what sleeps, so from then on every wake-up calls the kernel.
 ///
-/// A waker that is dropped right after it woke is still reported.
+/// A waker that is dropped right after it woke is still reported. A waker keeps the kernel's objects of
+/// its `Poll` open. After a fork without exec, the child's copy does not wake the parent's `Poll`.
 ///
 /// ```
 /// use std::thread;
@@ -36,7 +37,8 @@ use crate::{Registry, Token};
 /// ```
 pub struct Waker {
     shared: Arc<Shared>,
-    key: WakerKey,
+    /// Its place among those that are reported.
+    key: Option<WakerKey>,
 }
 
 impl Waker {
@@ -48,8 +50,33 @@ impl Waker {
     pub fn new(registry: &Registry, token: Token) -> io::Result<Waker> {
         let shared = Arc::clone(registry.shared());
         shared.adapter.prepare_wake()?;
-        let key = shared.wake.add(token);
+        let key = Some(shared.wake.add(token));
         Ok(Waker { shared, key })
+    }
+
+    /// A waker that ends a wait and is not reported: the poll under way, or else the next one, returns
+    /// with what there is, perhaps nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Waker::new).
+    ///
+    /// ```
+    /// use wakeful::{Events, Poll, Waker};
+    ///
+    /// let mut poll = Poll::new()?;
+    /// let waker = Waker::without_event(poll.registry())?;
+    /// waker.wake()?;
+    /// let mut events = Events::with_capacity(8);
+    /// poll.poll(&mut events, None)?;
+    /// assert!(events.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn without_event(registry: &Registry) -> io::Result<Waker> {
+        let shared = Arc::clone(registry.shared());
+        shared.adapter.prepare_wake()?;
+        shared.wake.start();
+        Ok(Waker { shared, key: None })
     }
 
     /// Wakes the poller, or keeps it from its next sleep.
@@ -59,18 +86,24 @@ impl Waker {
     /// None in practice: those of write(2) on the kernel's object.
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
-        self.shared.wake.wake(&self.key, || self.shared.adapter.wake())
+        let Shared { adapter, wake } = &*self.shared;
+        match &self.key {
+            Some(key) => wake.wake(key, || adapter.wake()),
+            None => wake.end(|| adapter.wake()),
+        }
     }
 }
 
 impl Drop for Waker {
     fn drop(&mut self) {
-        self.shared.wake.remove(&self.key);
+        if let Some(key) = &self.key {
+            self.shared.wake.remove(key);
+        }
     }
 }
 
 impl fmt::Debug for Waker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waker").field("key", &self.key).finish_non_exhaustive()
+        f.debug_struct("Waker").finish_non_exhaustive()
     }
 }

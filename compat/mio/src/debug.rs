@@ -64,10 +64,7 @@ mod checks {
                     io::ErrorKind::AlreadyExists,
                     "I/O source already registered with a different `Registry`",
                 )),
-                None => Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    "I/O source not registered with `Registry`",
-                )),
+                None => Err(not_registered()),
             }
         }
 
@@ -75,9 +72,19 @@ mod checks {
             self.number = Some(identity.number);
         }
 
-        pub(crate) fn end(&mut self) {
-            self.number = None;
+        /// The source is to be with no poller any more.
+        pub(crate) fn end(&mut self, identity: &Identity) -> io::Result<()> {
+            if self.number == Some(identity.number) {
+                self.number = None;
+                Ok(())
+            } else {
+                Err(not_registered())
+            }
         }
+    }
+
+    fn not_registered() -> io::Error {
+        io::Error::new(io::ErrorKind::NotFound, "I/O source not registered with `Registry`")
     }
 }
 
@@ -113,6 +120,8 @@ mod checks {
 
         pub(crate) fn begin(&mut self, _: &Identity) {}
 
-        pub(crate) fn end(&mut self) {}
+        pub(crate) fn end(&mut self, _: &Identity) -> io::Result<()> {
+            Ok(())
+        }
     }
 }

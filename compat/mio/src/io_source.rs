@@ -50,10 +50,8 @@ impl<T: wakeful::event::Source> event::Source for IoSource<T> {
     }
 
     fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
-        self.association.is_with(&registry.identity)?;
-        registry.inner.deregister(&mut self.inner)?;
-        self.association.end();
-        Ok(())
+        self.association.end(&registry.identity)?;
+        registry.inner.deregister(&mut self.inner)
     }
 }
 

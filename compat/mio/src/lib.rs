@@ -5,9 +5,7 @@
 //! new programs use `wakeful` itself, which can do more. The [`guide`] shows an event loop, and
 //! [`features`] tells what the features add.
 //!
-//! What differs, all of it on the permissive side: `Poll::poll` restarts nothing and rounds no timeout
-//! below a millisecond up; [`Waker::wake`] makes no system call while the poller is awake; a second
-//! [`Waker`] works in release builds, while debug builds panic as mio's do.
+//! The README lists what differs.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]

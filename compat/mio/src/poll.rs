@@ -53,6 +53,6 @@ impl AsRawFd for Poll {
 
 impl fmt::Debug for Poll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+        f.debug_struct("Poll").finish()
     }
 }

@@ -106,6 +106,6 @@ impl AsRawFd for Registry {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.inner.fmt(f)
+        f.debug_struct("Registry").finish()
     }
 }

@@ -134,10 +134,14 @@ impl Event {
     /// What wakeful is to wait for. Priority data counts as something to read, as in polling.
     pub(crate) fn interest(self, mode: PollMode) -> Interest {
         let mut interest = Interest::ERROR;
-        if self.readable {
-            interest |= Interest::READABLE | Interest::PRIORITY;
+        // An event that was reported, given back as an interest, asks for its other bits as well.
+        if self.readable || self.extra.contains(Readiness::IN) {
+            interest |= Interest::READABLE;
         }
-        if self.writable {
+        if self.readable {
+            interest |= Interest::PRIORITY;
+        }
+        if self.writable || self.extra.contains(Readiness::OUT) {
             interest |= Interest::WRITABLE;
         }
         if self.is_priority() {

@@ -4,7 +4,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 
-use crate::{Event, NOTIFY_KEY};
+use crate::Event;
 
 const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
@@ -13,6 +13,7 @@ const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 ///
 /// Its capacity bounds what one wait reports. What finds no room comes with the next.
 pub struct Events {
+    capacity: NonZeroUsize,
     latest: wakeful::Events,
     /// Of earlier waits, if they have not been cleared.
     earlier: Vec<wakeful::event::Event>,
@@ -30,6 +31,7 @@ impl Events {
     #[inline]
     pub fn with_capacity(capacity: NonZeroUsize) -> Self {
         Events {
+            capacity,
             latest: wakeful::Events::with_capacity(capacity.get()),
             earlier: Vec::new(),
             not_sync: PhantomData,
@@ -39,8 +41,7 @@ impl Events {
     /// The events, without notifications.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
-        let events = self.earlier.iter().chain(&self.latest).map(Event::of);
-        events.filter(|event| event.key != NOTIFY_KEY)
+        self.earlier.iter().chain(&self.latest).map(Event::of)
     }
 
     /// Forgets the events.
@@ -53,33 +54,36 @@ impl Events {
     /// How many there are.
     #[inline]
     pub fn len(&self) -> usize {
-        self.iter().count()
+        self.earlier.len() + self.latest.len()
     }
 
     /// Whether there is none.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.iter().next().is_none()
+        self.len() == 0
     }
 
     /// How many events there is room for.
     #[inline]
     pub fn capacity(&self) -> NonZeroUsize {
-        NonZeroUsize::new(self.latest.capacity()).unwrap_or(NonZeroUsize::MIN)
+        self.capacity
     }
 
-    /// What a wait fills. It is emptied by that, so what it holds is put aside.
+    /// What a wait fills, with the room that is left. It is emptied by that, so what it holds is put
+    /// aside.
     pub(crate) fn make_room(&mut self) -> io::Result<&mut wakeful::Events> {
-        if !self.latest.is_empty() {
-            self.earlier.extend(self.latest.iter().filter(|event| event.token().0 != NOTIFY_KEY));
-            self.latest.clear();
-        }
-        if self.earlier.len() >= self.latest.capacity() {
+        self.earlier.extend(&self.latest);
+        self.latest.clear();
+        let room = self.capacity.get().saturating_sub(self.earlier.len());
+        if room == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "these Events are full of the events of earlier waits: call Events::clear before \
                  each wait",
             ));
+        }
+        if self.latest.capacity() != room {
+            self.latest = wakeful::Events::with_capacity(room);
         }
         Ok(&mut self.latest)
     }

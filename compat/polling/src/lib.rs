@@ -53,5 +53,5 @@ pub use mode::PollMode;
 pub use poller::Poller;
 pub use source::{AsRawSource, AsSource};
 
-/// The key of notifications, which a source cannot have.
+/// The key that polling keeps for notifications, which a source cannot have.
 const NOTIFY_KEY: usize = usize::MAX;

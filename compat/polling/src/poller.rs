@@ -5,7 +5,7 @@ use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, Instant};
 
 use wakeful::unix::SourceFd;
-use wakeful::{EdgeRule, Poll, Registry, Token, Waker};
+use wakeful::{EdgeRule, Poll, Registry, Waker};
 
 use crate::{AsRawSource, AsSource, Event, Events, NOTIFY_KEY, PollMode};
 
@@ -30,7 +30,7 @@ impl Poller {
     pub fn new() -> io::Result<Poller> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let waker = Waker::new(&registry, Token(NOTIFY_KEY))?;
+        let waker = Waker::without_event(&registry)?;
         Ok(Poller { poll: Mutex::new(poll), registry, waker })
     }
 
@@ -139,7 +139,7 @@ impl Poller {
     /// Waits for an event, a [notification](Poller::notify), or the timeout; adds the events to
     /// `events` and answers how many it holds now.
     ///
-    /// `None` waits without end. It may end early with nothing. If another thread is waiting, it ends
+    /// `None` waits without end. If another thread is waiting, it ends
     /// at once with nothing. A signal handler does not end it.
     ///
     /// # Errors

@@ -53,17 +53,18 @@ impl Adapter for EpollAdapter {
         Ok(self.epoll.delete_raw(fd)?)
     }
 
-    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
         let before = events.len();
         self.epoll.wait(events, timeout)?;
-        if self.wake.exists() {
-            // The kernel reports a descriptor once per wait, so there is at most one such event.
-            let found = events[before..].iter().position(|event| self.wake.sent(event));
-            if let Some(index) = found {
-                events.swap_remove(before + index);
-            }
+        if !self.wake.exists() {
+            return Ok(false);
         }
-        Ok(())
+        // The kernel reports a descriptor once per wait, so there is at most one such event.
+        let found = events[before..].iter().position(|event| self.wake.sent(event));
+        if let Some(index) = found {
+            events.swap_remove(before + index);
+        }
+        Ok(found.is_some())
     }
 
     fn prepare_wake(&self) -> io::Result<()> {
@@ -116,8 +117,8 @@ fn flags(interest: Interest) -> Flags {
 /// What interrupts a wait.
 ///
 /// First form: an eventfd, edge-triggered and never read, one write(2) per wake-up. Second form,
-/// only once a caller's token equals [`EVENTFD_TOKEN`]: an unbound socket, always writable, that is
-/// armed one-shot for `WRNORM`, one epoll_ctl(2) per wake-up. No registration of a caller can ask
+/// where there is no eventfd, or once a caller's token equals [`EVENTFD_TOKEN`]: an unbound socket,
+/// always writable, that is armed one-shot for `WRNORM`, one epoll_ctl(2) per wake-up. No registration of a caller can ask
 /// for that bit, so its event is told from theirs without a token. It is not the first form
 /// because its wake-ups take longer: epoll_ctl holds the mutex for which the woken thread waits.
 #[derive(Debug, Default)]
@@ -136,17 +137,30 @@ impl WakeObject {
     /// Whether the event comes from this object rather than from a registration.
     #[inline]
     fn sent(&self, event: &Event) -> bool {
-        event.readiness() == Readiness::WRNORM
-            || (event.token() == EVENTFD_TOKEN && self.socket.get().is_none())
+        match self.socket.get() {
+            Some(_) => event.readiness() == Readiness::WRNORM,
+            None => event.token() == EVENTFD_TOKEN,
+        }
     }
 
     fn create(&self, epoll: &Epoll) -> io::Result<()> {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.exists() {
-            let eventfd = EventFd::new(0)?;
-            epoll.add(&eventfd, Flags::IN | Flags::EDGE, EVENTFD_TOKEN)?;
-            let _ = self.eventfd.set(eventfd);
+        if self.exists() {
+            return Ok(());
         }
+        let Ok(eventfd) = EventFd::new(0) else {
+            // Some sandboxes have none. If it was for want of descriptors, the socket will say so too.
+            return self.create_socket(epoll);
+        };
+        epoll.add(&eventfd, Flags::IN | Flags::EDGE, EVENTFD_TOKEN)?;
+        let _ = self.eventfd.set(eventfd);
+        Ok(())
+    }
+
+    fn create_socket(&self, epoll: &Epoll) -> io::Result<()> {
+        let socket = UnixDatagram::unbound()?;
+        epoll.add(&socket, Flags::ONESHOT, 0)?;
+        let _ = self.socket.set(socket);
         Ok(())
     }
 
@@ -158,9 +172,7 @@ impl WakeObject {
     fn switch(&self, epoll: &Epoll) -> io::Result<()> {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.socket.get().is_none() {
-            let socket = UnixDatagram::unbound()?;
-            epoll.add(&socket, Flags::ONESHOT, 0)?;
-            let _ = self.socket.set(socket);
+            self.create_socket(epoll)?;
             if let Some(eventfd) = self.eventfd.get() {
                 epoll.delete(eventfd)?;
                 self.wake_socket(epoll)?;

@@ -53,9 +53,9 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Ends the registration: no wait that begins after this returns reports it.
     fn deregister(&self, fd: RawFd) -> io::Result<()>;
 
-    /// Appends events into the spare room of the buffer, of which there is some, and never counts a
-    /// wake-up as an event. May return early with nothing after a call of `wake`, and only then.
-    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+    /// Appends events into the spare room of the buffer, of which there is some. Whether a call of
+    /// `wake` was noticed, which is no event, and the only reason to return early with nothing.
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool>;
 
     /// Called before the first waker comes into being, any number of times.
     fn prepare_wake(&self) -> io::Result<()>;

@@ -6,6 +6,7 @@
 
 mod table;
 
+use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +24,6 @@ use crate::event::Event;
 use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 
-#[derive(Debug)]
 pub(super) struct PollAdapter {
     table: Mutex<Table>,
     /// What the kernel is handed, reused from wait to wait; locked for the length of a wait.
@@ -35,7 +35,7 @@ pub(super) struct PollAdapter {
     _enrolment: Enrolment,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Snapshot {
     /// The interrupting pipe, then the table's entries in its order.
     fds: Vec<PollFd<'static>>,
@@ -74,7 +74,7 @@ impl PollAdapter {
         }
     }
 
-    /// Appends what the kernel has found in the snapshot; answers whether the wait is to end.
+    /// Appends what the kernel has found in the snapshot; answers whether a waker woke.
     fn collect(&self, snapshot: &mut Snapshot, events: &mut Vec<Event>) -> bool {
         let mut table = self.table();
         table.waiting = false;
@@ -105,7 +105,7 @@ impl PollAdapter {
             self.interrupt.clear();
             woken = self.woken.swap(false, Ordering::AcqRel);
         }
-        woken || !events.is_empty()
+        woken
     }
 }
 
@@ -139,7 +139,7 @@ impl Adapter for PollAdapter {
         Ok(())
     }
 
-    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
         let mut snapshot = self.snapshot.lock().unwrap_or_else(PoisonError::into_inner);
         // What cannot be added to the clock is longer than anyone waits.
         let deadline = match timeout {
@@ -154,9 +154,10 @@ impl Adapter for PollAdapter {
                 table.waiting = true;
             }
             let found = poll(&mut snapshot.fds, remaining);
-            let ends = self.collect(&mut snapshot, events);
-            if found? == 0 || ends || remaining == Some(Duration::ZERO) {
-                return Ok(());
+            let woken = self.collect(&mut snapshot, events);
+            let ends = woken || !events.is_empty() || remaining == Some(Duration::ZERO);
+            if found? == 0 || ends {
+                return Ok(woken);
             }
             if let Some(deadline) = deadline {
                 remaining = Some(deadline.saturating_duration_since(Instant::now()));
@@ -204,6 +205,14 @@ impl Rearm for PollAdapter {
     fn closing(&self, fd: RawFd) {
         // The descriptor may have been deregistered by now.
         let _ = self.deregister(fd);
+    }
+}
+
+/// Without the table: it would have to be locked while it is written, perhaps to a source that is
+/// registered here and re-armed by that.
+impl fmt::Debug for PollAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PollAdapter").field("interrupt", &self.interrupt).finish_non_exhaustive()
     }
 }
 

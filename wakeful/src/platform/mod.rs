@@ -1,10 +1,18 @@
 //! How the sources of the portable floor are done on this operating system. This file decides.
 
-// SOCK_NONBLOCK and accept4(2) are missing there.
-#[cfg(any(target_vendor = "apple", target_os = "solaris"))]
+// SOCK_NONBLOCK and accept4(2) are missing there, or forbidden: Android on x86 kills for accept4.
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "solaris",
+    all(target_os = "android", target_arch = "x86")
+))]
 #[path = "socket_fcntl.rs"]
 mod socket;
-#[cfg(not(any(target_vendor = "apple", target_os = "solaris")))]
+#[cfg(not(any(
+    target_vendor = "apple",
+    target_os = "solaris",
+    all(target_os = "android", target_arch = "x86")
+)))]
 #[path = "socket_flags.rs"]
 mod socket;
 

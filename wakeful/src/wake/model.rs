@@ -1,6 +1,6 @@
 //! The interleavings of wakers and poller, explored by loom.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p wakeful --release --lib wake::model`
+//! `RUSTFLAGS="--cfg wakeful_loom" cargo test -p wakeful --release --lib wake::model`
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};

@@ -33,9 +33,9 @@ impl Default for Sleep {
 }
 
 impl Sleep {
-    /// The first waker is there.
-    pub(crate) fn start(&self) {
-        self.in_use.store(true, Ordering::SeqCst);
+    /// A waker is there. Whether it is not the first.
+    pub(crate) fn start(&self) -> bool {
+        self.in_use.swap(true, Ordering::SeqCst)
     }
 
     /// Poller: whether there is anything to look after at all.
@@ -64,17 +64,19 @@ impl Sleep {
     /// be called, so that nobody else sleeps on the descriptor either.
     pub(crate) fn stay_awake(&self) -> bool {
         self.state.store(WOKEN, Ordering::SeqCst);
-        self.exported.load(Ordering::SeqCst)
+        self.is_exported()
     }
 
-    /// Waker: woke. Whether the kernel has to be called.
+    /// Waker: woke. Whether the poller slept, so that the kernel has to be called.
     #[inline]
     pub(crate) fn wake(&self) -> bool {
-        match self.state.swap(WOKEN, Ordering::SeqCst) {
-            ASLEEP => true,
-            AWAKE => self.exported.load(Ordering::SeqCst),
-            _ => false,
-        }
+        self.state.swap(WOKEN, Ordering::SeqCst) == ASLEEP
+    }
+
+    /// Whether the kernel has to be called by every wake-up.
+    #[inline]
+    pub(crate) fn is_exported(&self) -> bool {
+        self.exported.load(Ordering::SeqCst)
     }
 
     /// Waker: the kernel could not be called.
