@@ -16,6 +16,8 @@ struct World {
     called: Mutex<bool>,
     rouse: Condvar,
     written: AtomicUsize,
+    /// How many waits were ended by a waker without event.
+    ended: AtomicUsize,
 }
 
 impl World {
@@ -31,8 +33,11 @@ impl World {
                 called = self.rouse.wait(called).unwrap();
             }
         }
-        if sleep.wake_up() && self.wake.report(&mut events, room) {
-            sleep.stay_awake();
+        if sleep.wake_up() {
+            self.ended.fetch_add(self.wake.take_end().into(), Ordering::Relaxed);
+            if self.wake.report(&mut events, room) {
+                sleep.stay_awake();
+            }
         }
         events.iter().map(|event| event.token()).collect()
     }
@@ -111,5 +116,31 @@ fn one_waker_that_wakes_twice() {
             world.poll(8);
         }
         thread.join().unwrap();
+    });
+}
+
+#[test]
+fn one_that_is_reported_and_one_that_is_not() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
+        let world = Arc::new(World::default());
+        let key = world.wake.add(Token(0));
+        world.wake.start();
+        let reported = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.wake.wake(&key, || world.call()).unwrap())
+        };
+        let ends = {
+            let world = Arc::clone(&world);
+            thread::spawn(move || world.wake.end(|| world.call()).unwrap())
+        };
+        let mut seen = 0;
+        while seen == 0 || world.ended.load(Ordering::Relaxed) == 0 {
+            seen += world.poll(8).len();
+        }
+        assert_eq!((seen, world.ended.load(Ordering::Relaxed)), (1, 1));
+        reported.join().unwrap();
+        ends.join().unwrap();
     });
 }
