@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,21 @@ fn expect(poller: &Poller, event: Event) {
 #[track_caller]
 fn expect_silence(poller: &Poller) {
     assert_eq!(wait(poller, QUIET), []);
+}
+
+/// Runs a test whose waits have no end on a thread of its own, so that one that hangs fails.
+#[track_caller]
+fn bounded(test: fn()) {
+    let (done, is_done) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        // Dropped, and so disconnected, when the test ends in whatever way.
+        let _done = done;
+        test();
+    });
+    if is_done.recv_timeout(3 * DEADLINE) == Err(RecvTimeoutError::Timeout) {
+        panic!("it hangs");
+    }
+    thread.join().unwrap();
 }
 
 /// Runs the other tests again, on each backend.
@@ -177,47 +192,51 @@ fn the_key_of_notifications_is_refused() {
 
 #[test]
 fn a_notification_ends_this_wait_or_the_next() {
-    let poller = Poller::new().unwrap();
-    let mut events = Events::new();
-    for _ in 0..3 {
-        poller.notify().unwrap();
-        poller.notify().unwrap();
-        assert_eq!(poller.wait(&mut events, None).unwrap(), 0);
-        expect_silence(&poller);
-    }
-    thread::scope(|scope| {
-        for _ in 0..10 {
-            scope.spawn(|| poller.notify().unwrap());
+    bounded(|| {
+        let poller = Poller::new().unwrap();
+        let mut events = Events::new();
+        for _ in 0..3 {
+            poller.notify().unwrap();
+            poller.notify().unwrap();
             assert_eq!(poller.wait(&mut events, None).unwrap(), 0);
+            expect_silence(&poller);
         }
+        thread::scope(|scope| {
+            for _ in 0..10 {
+                scope.spawn(|| poller.notify().unwrap());
+                assert_eq!(poller.wait(&mut events, None).unwrap(), 0);
+            }
+        });
+        assert!(events.is_empty());
     });
-    assert!(events.is_empty());
 }
 
 /// A notification takes no room, and none is left over.
 #[test]
 fn a_notification_beside_events() {
-    for (capacity, lend) in [(1, false), (1, true), (2, false), (3, true)] {
-        let poller = Poller::new().unwrap();
-        if lend {
-            let _ = poller.as_fd();
+    bounded(|| {
+        for (capacity, lend) in [(1, false), (1, true), (2, false), (3, true)] {
+            let poller = Poller::new().unwrap();
+            if lend {
+                let _ = poller.as_fd();
+            }
+            let pairs: Vec<_> = (0..3).map(|_| pair()).collect();
+            for (key, (source, peer)) in pairs.iter().enumerate() {
+                let mut peer = peer;
+                peer.write_all(b"x").unwrap();
+                add(&poller, source, Event::readable(key), PollMode::Oneshot).unwrap();
+            }
+            let mut events = Events::with_capacity(NonZeroUsize::new(capacity).unwrap());
+            let mut found = 0;
+            for _ in 0..10 {
+                poller.notify().unwrap();
+                events.clear();
+                found += poller.wait(&mut events, None).unwrap();
+            }
+            assert_eq!(found, 3);
+            expect_silence(&poller);
         }
-        let pairs: Vec<_> = (0..3).map(|_| pair()).collect();
-        for (key, (source, peer)) in pairs.iter().enumerate() {
-            let mut peer = peer;
-            peer.write_all(b"x").unwrap();
-            add(&poller, source, Event::readable(key), PollMode::Oneshot).unwrap();
-        }
-        let mut events = Events::with_capacity(NonZeroUsize::new(capacity).unwrap());
-        let mut found = 0;
-        for _ in 0..10 {
-            poller.notify().unwrap();
-            events.clear();
-            found += poller.wait(&mut events, None).unwrap();
-        }
-        assert_eq!(found, 3);
-        expect_silence(&poller);
-    }
+    });
 }
 
 /// An event that was reported asks for the same again.
@@ -237,25 +256,28 @@ fn an_event_is_an_interest() {
 
 #[test]
 fn one_thread_waits_and_others_change_what_for() {
-    let poller = Poller::new().unwrap();
-    let (source, mut peer) = pair();
-    let (waiting, is_waiting) = mpsc::channel();
-    thread::scope(|scope| {
-        let waiter = scope.spawn(|| {
-            waiting.send(()).unwrap();
-            wait(&poller, DEADLINE)
+    bounded(|| {
+        let poller = Poller::new().unwrap();
+        let (source, mut peer) = pair();
+        let (waiting, is_waiting) = mpsc::channel();
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                waiting.send(()).unwrap();
+                wait(&poller, DEADLINE)
+            });
+            is_waiting.recv_timeout(DEADLINE).unwrap();
+            thread::sleep(QUIET);
+            // Another thread that waits gets nothing, at once.
+            let mut events = Events::new();
+            assert_eq!(poller.wait(&mut events, None).unwrap(), 0);
+            assert!(!waiter.is_finished());
+            add(&poller, &source, Event::none(0), PollMode::Oneshot).unwrap();
+            poller.modify(&source, Event::readable(KEY)).unwrap();
+            peer.write_all(b"x").unwrap();
+            let events = waiter.join().unwrap();
+            assert_eq!(events.len(), 1);
+            assert_eq!(events[0].with_no_extra(), Event::readable(KEY));
         });
-        is_waiting.recv_timeout(DEADLINE).unwrap();
-        thread::sleep(QUIET);
-        // Another thread that waits gets nothing, at once.
-        let mut events = Events::new();
-        assert_eq!(poller.wait(&mut events, None).unwrap(), 0);
-        add(&poller, &source, Event::none(0), PollMode::Oneshot).unwrap();
-        poller.modify(&source, Event::readable(KEY)).unwrap();
-        peer.write_all(b"x").unwrap();
-        let events = waiter.join().unwrap();
-        assert_eq!(events.len(), 1);
-        assert_eq!(events[0].with_no_extra(), Event::readable(KEY));
     });
 }
 
@@ -285,19 +307,21 @@ fn waits_add_to_events() {
 
 #[test]
 fn waits_end_in_time() {
-    let poller = Poller::new().unwrap();
-    let mut events = Events::default();
-    for timeout in [0, 100, 3_100].map(Duration::from_micros) {
-        let start = Instant::now();
-        assert_eq!(poller.wait(&mut events, Some(timeout)).unwrap(), 0);
-        assert!(start.elapsed() >= timeout);
-        let deadline = Instant::now() + timeout;
-        assert_eq!(poller.wait_deadline(&mut events, deadline).unwrap(), 0);
-        assert!(Instant::now() >= deadline);
-    }
-    // Longer than the clock reaches: without end, but for a notification.
-    poller.notify().unwrap();
-    assert_eq!(poller.wait(&mut events, Some(Duration::MAX)).unwrap(), 0);
+    bounded(|| {
+        let poller = Poller::new().unwrap();
+        let mut events = Events::default();
+        for timeout in [0, 100, 3_100].map(Duration::from_micros) {
+            let start = Instant::now();
+            assert_eq!(poller.wait(&mut events, Some(timeout)).unwrap(), 0);
+            assert!(start.elapsed() >= timeout);
+            let deadline = Instant::now() + timeout;
+            assert_eq!(poller.wait_deadline(&mut events, deadline).unwrap(), 0);
+            assert!(Instant::now() >= deadline);
+        }
+        // Longer than the clock reaches: without end, but for a notification.
+        poller.notify().unwrap();
+        assert_eq!(poller.wait(&mut events, Some(Duration::MAX)).unwrap(), 0);
+    });
 }
 
 #[test]
