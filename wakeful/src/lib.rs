@@ -59,6 +59,7 @@ pub mod event;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod pipe;
+pub mod time;
 pub mod unix;
 
 mod backend;

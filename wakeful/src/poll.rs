@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::Waker;
 use crate::event::source_by_descriptor;
 use crate::registry::Shared;
+use crate::time::Timers;
 use crate::{Backend, Capabilities, Events, Registry, backend};
 
 /// Waits for events.
@@ -50,6 +51,8 @@ use crate::{Backend, Capabilities, Events, Registry, backend};
 /// A `Poll` is a [`Source`](crate::event::Source), and lends out its descriptor: another loop can wait
 /// for it. It is readable while a poll of it would bring events, or, where [`Capabilities::nests`] is
 /// false, wake-ups. From then on the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
+/// It does not tell of [timers](Poll::timers): wait no longer than until their
+/// [`next_deadline`](Timers::next_deadline).
 ///
 /// # Fork
 ///
@@ -60,12 +63,14 @@ use crate::{Backend, Capabilities, Events, Registry, backend};
 pub struct Poll {
     registry: Registry,
     memory: Memory,
+    timers: Timers,
 }
 
 /// What a poller remembers from poll to poll.
 struct Memory {
-    /// With room for one event only, wakers and descriptors take turns at being first.
+    /// Whether in a buffer that is too small for everybody it is their turn to be first.
     wakers_first: bool,
+    timers_first: bool,
     /// A waker may have found it asleep since it last looked.
     slept: bool,
     /// How many wake-ups at most have been reported before they reached the kernel. Each can end a
@@ -95,6 +100,11 @@ impl Poll {
         &self.registry
     }
 
+    /// The deadlines that end its waits and are reported among the events.
+    pub fn timers(&mut self) -> &mut Timers {
+        &mut self.timers
+    }
+
     /// What the backend can do.
     pub fn capabilities(&self) -> Capabilities {
         self.registry.capabilities()
@@ -107,8 +117,8 @@ impl Poll {
     /// [waker without events](Waker::without_event) ended it. It is as exact as
     /// [`Capabilities::timeout_resolution`] and the kernel's timer slack (50 µs on Linux) allow.
     ///
-    /// `events` is emptied first. What finds no room comes with the next poll; neither descriptors
-    /// nor wakers starve one another.
+    /// `events` is emptied first. What finds no room comes with the next poll; descriptors, wakers and
+    /// timers do not starve one another.
     ///
     /// # Errors
     ///
@@ -123,33 +133,109 @@ impl Poll {
                  or more",
             ));
         }
-        let Poll { registry, memory } = self;
-        let shared = &**registry.shared();
-        // Only then can a sleep end in vain, so only then does it need a clock.
-        let in_vain = memory.late > 0 || shared.wake.may_wake_in_vain();
-        let deadline = timeout
-            .filter(|timeout| in_vain && !timeout.is_zero())
-            .and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut remaining = timeout;
-        while memory.round(shared, events, remaining)? == End::InVain {
-            if let Some(deadline) = deadline {
-                remaining = Some(deadline.saturating_duration_since(Instant::now()));
+        if self.timers.is_empty() {
+            return self.memory.wait(self.registry.shared(), events, timeout).map(drop);
+        }
+        let now = Instant::now();
+        // What cannot be added to the clock is longer than anyone waits.
+        let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+        self.poll_with_timers(events, now, deadline)
+    }
+
+    /// As [`poll`](Poll::poll), with a deadline instead of a timeout. One that has passed does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Poll::poll).
+    pub fn poll_deadline(
+        &mut self,
+        events: &mut Events,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        let remaining = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        self.poll(events, remaining)
+    }
+
+    /// Waits no longer than until the next timer is due, and reports those that are: some before
+    /// everything else, so that a full buffer does not keep them out, the others last.
+    fn poll_with_timers(
+        &mut self,
+        events: &mut Events,
+        mut now: Instant,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        let Poll { registry, memory, timers } = self;
+        let capacity = events.capacity();
+        loop {
+            let is_due = timers.is_due(now);
+            if is_due {
+                let room = share(&mut memory.timers_first, capacity, capacity);
+                timers.report(now, room, &mut events.buffer);
+            }
+            let until = match (deadline, timers.next_deadline()) {
+                (Some(deadline), Some(next)) => Some(deadline.min(next)),
+                (deadline, next) => deadline.or(next),
+            };
+            let timeout = match until {
+                _ if is_due => Some(Duration::ZERO),
+                until => until.map(|until| until.saturating_duration_since(now)),
+            };
+            let ended = if events.len() < capacity {
+                memory.wait(registry.shared(), events, timeout)
+            } else {
+                Ok(End::Due)
+            };
+            now = Instant::now();
+            timers.report(now, capacity - events.len(), &mut events.buffer);
+            let in_time = deadline.is_some_and(|deadline| deadline <= now);
+            // An interruption is no reason to withhold what there is to report. With nothing, not even
+            // the end of the wait, a timer was cancelled for whose sake it woke.
+            if !events.is_empty() {
+                return Ok(());
+            }
+            if ended? == End::Asked || in_time {
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
-    /// With something to report, or in time, or because it was to end.
+    /// With something to report, or in time.
     Due,
+    /// By a waker without event.
+    Asked,
     /// By a wake-up that has been reported already. It is to be begun again.
     InVain,
 }
 
 impl Memory {
+    /// Waits, and goes on waiting if that ended in vain.
+    fn wait(
+        &mut self,
+        shared: &Shared,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<End> {
+        // Only then can a sleep end in vain, so only then does it need a clock.
+        let in_vain = self.late > 0 || shared.wake.may_wake_in_vain();
+        let deadline = timeout
+            .filter(|timeout| in_vain && !timeout.is_zero())
+            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut remaining = timeout;
+        loop {
+            let end = self.round(shared, events, remaining)?;
+            if end != End::InVain {
+                return Ok(end);
+            }
+            if let Some(deadline) = deadline {
+                remaining = Some(deadline.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+
     /// One wait.
     fn round(
         &mut self,
@@ -178,9 +264,7 @@ impl Memory {
         let woken = sleep.wake_up();
         let capacity = events.capacity();
         if woken {
-            // Half of the room is the wakers', the rest the descriptors'.
-            let room = if capacity == 1 { usize::from(self.wakers_first) } else { capacity / 2 };
-            self.wakers_first = !self.wakers_first;
+            let room = share(&mut self.wakers_first, capacity, capacity - events.len());
             wake.report(&mut events.buffer, room);
         }
         let waited = if events.len() < capacity {
@@ -219,10 +303,23 @@ impl Memory {
         match waited {
             // An interruption is no reason to withhold what there is to report.
             Err(error) if events.is_empty() && !ended => Err(error),
-            _ if events.is_empty() && !ended && (woken || rang) => Ok(End::InVain),
+            _ if ended => Ok(End::Asked),
+            _ if events.is_empty() && (woken || rang) => Ok(End::InVain),
             _ => Ok(End::Due),
         }
     }
+}
+
+/// How much of a buffer with room for so many they may fill before the descriptors do: a third of it,
+/// or, if that is none, one event every second time.
+fn share(first: &mut bool, capacity: usize, room: usize) -> usize {
+    if capacity > 2 {
+        return room.min(capacity / 3);
+    }
+    if room == 0 {
+        return 0;
+    }
+    mem::replace(first, !*first).into()
 }
 
 /// The descriptor of the poller, for an outer loop to wait on; see [`Capabilities::nests`] for what
@@ -282,8 +379,8 @@ impl Builder {
         };
         let shared = Shared::new(backend::create(backend)?);
         // Asleep, as `Sleep` begins: the first waker may come during the first wait.
-        let memory = Memory { wakers_first: true, slept: true, late: 0 };
-        Ok(Poll { registry: Registry::new(shared), memory })
+        let memory = Memory { wakers_first: true, timers_first: true, slept: true, late: 0 };
+        Ok(Poll { registry: Registry::new(shared), memory, timers: Timers::default() })
     }
 }
 

@@ -1,0 +1,158 @@
+use std::fmt;
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::{Full, Key, Wheel};
+use crate::Token;
+use crate::event::{Event, Readiness};
+
+/// The deadlines of a [`Poll`](crate::Poll), which reports each when it has passed: see
+/// [`Poll::timers`](crate::Poll::timers).
+///
+/// A timer is reported once, as a readable event with its token, at its deadline or later, never
+/// before. Timers that are due together are reported in the order of their deadlines.
+///
+/// Inserting, resetting and cancelling take constant time and make no system call, so that a million
+/// timers, most of which never expire, are no burden. While there is none, a poll costs no more
+/// than it would without them.
+///
+/// ```
+/// use std::time::{Duration, Instant};
+/// use wakeful::{Events, Poll, Token};
+///
+/// let mut poll = Poll::new()?;
+/// let start = Instant::now();
+/// let late = poll.timers().insert_after(Duration::from_secs(60), Token(1))?;
+/// poll.timers().insert(start + Duration::from_millis(2), Token(0))?;
+/// assert!(poll.timers().cancel(late));
+///
+/// let mut events = Events::with_capacity(8);
+/// poll.poll(&mut events, None)?;
+/// assert_eq!(events.iter().next().map(|event| event.token()), Some(Token(0)));
+/// assert!(start.elapsed() >= Duration::from_millis(2) && poll.timers().is_empty());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Default)]
+pub struct Timers {
+    wheel: Wheel<Token>,
+    /// When the wheel began. Known with the first timer, so that who has none reads no clock.
+    beginning: Option<Instant>,
+    slack: Duration,
+}
+
+/// How long ago deadlines may have passed when the first timer is inserted, to be told apart.
+const PAST: Duration = Duration::from_secs(3600);
+
+/// Names a timer of [`Timers`], and none that comes after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TimerKey(Key);
+
+impl Timers {
+    /// A timer that is reported under `token` once the deadline has passed.
+    ///
+    /// # Errors
+    ///
+    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory): there are 2³² − 1 timers.
+    pub fn insert(&mut self, deadline: Instant, token: Token) -> io::Result<TimerKey> {
+        let beginning = *self.beginning.get_or_insert_with(|| {
+            let now = Instant::now();
+            // So that those that have passed already keep their order.
+            now.checked_sub(PAST).unwrap_or(now)
+        });
+        match self.wheel.insert(since(beginning, deadline), token) {
+            Ok(key) => Ok(TimerKey(key)),
+            Err(full @ Full(_)) => Err(io::Error::new(io::ErrorKind::OutOfMemory, full)),
+        }
+    }
+
+    /// A timer that is reported under `token` after so long.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): the clock does not reach that far. Otherwise as
+    /// [`insert`](Timers::insert).
+    pub fn insert_after(&mut self, delay: Duration, token: Token) -> io::Result<TimerKey> {
+        match Instant::now().checked_add(delay) {
+            Some(deadline) => self.insert(deadline, token),
+            None => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the clock does not reach as far as this timer: leave it out, or take a delay of \
+                 years rather than of aeons",
+            )),
+        }
+    }
+
+    /// Gives a timer another deadline, earlier or later. False if it was reported or cancelled.
+    pub fn reset(&mut self, key: TimerKey, deadline: Instant) -> bool {
+        // A key comes from an insertion, so there is a beginning.
+        self.beginning.is_some_and(|beginning| self.wheel.reset(key.0, since(beginning, deadline)))
+    }
+
+    /// Takes a timer out. True: it will not be reported. False: it was reported or cancelled before.
+    pub fn cancel(&mut self, key: TimerKey) -> bool {
+        self.wheel.remove(key.0).is_some()
+    }
+
+    /// Whether the timer was neither reported nor cancelled.
+    pub fn contains(&self, key: TimerKey) -> bool {
+        self.wheel.contains(key.0)
+    }
+
+    /// How many timers there are, those that are due included.
+    pub fn len(&self) -> usize {
+        self.wheel.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.wheel.is_empty()
+    }
+
+    /// How much later than its deadline a timer may be reported. Zero, unless set.
+    ///
+    /// Waits then end at the earliest deadline and so much, and report all that is due by then: fewer
+    /// wake-ups for timers that need not be exact.
+    pub fn set_slack(&mut self, slack: Duration) {
+        self.slack = slack;
+    }
+
+    /// When a poll has to be under way for the timers' sake, slack included: for an outer loop that
+    /// waits for the poller's descriptor, which does not tell of timers.
+    ///
+    /// After cancellations it may be a while too early.
+    pub fn next_deadline(&mut self) -> Option<Instant> {
+        let next = Duration::from_nanos(self.wheel.next_deadline()?);
+        self.beginning?.checked_add(next)?.checked_add(self.slack)
+    }
+
+    /// Whether a timer's deadline, without slack, has passed.
+    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
+        match (self.wheel.next_deadline(), self.beginning) {
+            (Some(next), Some(beginning)) => next <= since(beginning, now),
+            _ => false,
+        }
+    }
+
+    /// Appends what is due, `room` at most.
+    pub(crate) fn report(&mut self, now: Instant, room: usize, events: &mut Vec<Event>) {
+        let Some(beginning) = self.beginning else {
+            return;
+        };
+        let now = since(beginning, now);
+        let due = std::iter::from_fn(|| self.wheel.pop(now)).take(room);
+        events.extend(due.map(|token| Event::new(Readiness::IN, token)));
+    }
+}
+
+/// Nanoseconds; an instant before the beginning counts as the beginning, and one after more than five
+/// hundred years as that.
+fn since(beginning: Instant, instant: Instant) -> u64 {
+    let passed = instant.saturating_duration_since(beginning);
+    u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl fmt::Debug for Timers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timers").field("len", &self.len()).field("slack", &self.slack).finish()
+    }
+}

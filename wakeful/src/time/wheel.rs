@@ -1,0 +1,373 @@
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt;
+use std::mem;
+
+/// A tick is 2¹⁶ ns, about 66 µs.
+const TICK_BITS: u32 = 16;
+/// A slot of one level is as long as all slots of the level below.
+const GROUP_BITS: u32 = 6;
+const SLOTS: usize = 1 << GROUP_BITS;
+/// Enough for every tick of 64 bits of nanoseconds.
+const LEVELS: usize = (u64::BITS - TICK_BITS).div_ceil(GROUP_BITS) as usize;
+
+/// The place of an entry that is in the heap, after those of the slots.
+const HEAP: u32 = (LEVELS * SLOTS) as u32;
+/// No free entry.
+const NONE: u32 = u32::MAX;
+
+/// How many stale items a slot or the heap may hold beside as many live ones.
+const TOLERATED: usize = 32;
+/// A slot that was emptied keeps a buffer of this many items.
+const KEPT: usize = 64;
+
+/// Deadlines in their order, a million as cheap as ten: a hierarchical timing wheel.
+///
+/// It knows no clock. Time is a number of nanoseconds since a beginning of the caller's choice, which
+/// the caller tells when it asks what is due. [`Timers`](super::Timers) is such a caller.
+///
+/// Inserting, removing and resetting take constant time. Deadlines are exact: [`pop`](Wheel::pop)
+/// hands out what is due in the order of the deadlines, to the nanosecond, and those of the same
+/// nanosecond in the order in which they were inserted.
+///
+/// ```
+/// use wakeful::time::Wheel;
+///
+/// let mut wheel = Wheel::new();
+/// let tea = wheel.insert(180_000_000_000, "tea")?;
+/// let eggs = wheel.insert(300_000_000_000, "eggs")?;
+/// assert_eq!(wheel.next_deadline(), Some(180_000_000_000));
+/// assert_eq!(wheel.pop(200_000_000_000), Some("tea"));
+/// assert_eq!(wheel.pop(200_000_000_000), None);
+/// assert_eq!(wheel.remove(eggs), Some("eggs"));
+/// assert!(wheel.is_empty() && !wheel.contains(tea));
+/// # Ok::<(), wakeful::time::Full<&str>>(())
+/// ```
+///
+/// # How it works
+///
+/// Varghese and Lauck's hierarchical wheel (1987), with the exact deadlines kept. Level `l` has 64 slots
+/// of 64ˡ ticks each. An entry lies on the level of the highest group of six bits in which its tick
+/// differs from the present one, so that everything on a lower level is due before everything on a
+/// higher one. When the present reaches a slot, its entries are dealt to lower levels; those of the
+/// present tick go to a heap, which is small, and puts them in their exact order. A slot knows its
+/// earliest deadline, so nobody need be woken for the mere sake of dealing.
+///
+/// Slots hold copies of the deadlines, which are dealt without a look at the entries they belong to.
+/// A copy whose entry was removed or reset is stale; a slot is swept when more than half of it is.
+pub struct Wheel<T> {
+    entries: Vec<Entry<T>>,
+    /// The first of the free entries.
+    free: u32,
+    count: usize,
+    /// The present tick. Whatever is due in it, or was before, is in the heap.
+    present: u64,
+    /// Distinguishes each placing of an entry from the others.
+    sequence: u32,
+    slots: Box<[Slot]>,
+    /// For each level a bit for each slot that is not empty.
+    occupied: [u64; LEVELS],
+    heap: BinaryHeap<Reverse<Item>>,
+    heap_stale: usize,
+}
+
+/// Names an entry of a [`Wheel`], and none that comes after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    index: u32,
+    generation: u32,
+}
+
+/// A wheel holds 2³² − 1 entries and no more. The value that found no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full<T>(pub T);
+
+impl<T> fmt::Display for Full<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a timer wheel holds no more than 4294967295 entries: remove some first")
+    }
+}
+
+impl<T: fmt::Debug> std::error::Error for Full<T> {}
+
+struct Entry<T> {
+    value: Option<T>,
+    generation: u32,
+    /// That of its item which is not stale.
+    sequence: u32,
+    /// The slot of that item, or [`HEAP`]; of a free entry, the next free one.
+    place: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Item {
+    deadline: u64,
+    sequence: u32,
+    index: u32,
+}
+
+#[derive(Default)]
+struct Slot {
+    items: Vec<Item>,
+    stale: usize,
+    /// No item is due before.
+    earliest: u64,
+}
+
+impl<T> Default for Wheel<T> {
+    fn default() -> Wheel<T> {
+        Wheel::new()
+    }
+}
+
+impl<T> Wheel<T> {
+    /// An empty wheel, at its beginning.
+    pub fn new() -> Wheel<T> {
+        Wheel {
+            entries: Vec::new(),
+            free: NONE,
+            count: 0,
+            present: 0,
+            sequence: 0,
+            slots: (0..LEVELS * SLOTS).map(|_| Slot::default()).collect(),
+            occupied: [0; LEVELS],
+            heap: BinaryHeap::new(),
+            heap_stale: 0,
+        }
+    }
+
+    /// How many entries there are, those that are due and were not popped included.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Adds an entry. One whose deadline has passed is due at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Full`].
+    #[inline]
+    pub fn insert(&mut self, deadline: u64, value: T) -> Result<Key, Full<T>> {
+        let index = self.allocate(value)?;
+        self.count += 1;
+        self.place(index, deadline);
+        Ok(Key { index, generation: self.entries[index as usize].generation })
+    }
+
+    /// Takes an entry out. `None` if it was taken out before, or popped.
+    #[inline]
+    pub fn remove(&mut self, key: Key) -> Option<T> {
+        if !self.contains(key) {
+            return None;
+        }
+        self.forget(key.index);
+        self.release(key.index)
+    }
+
+    /// Gives an entry another deadline. False if it was taken out, or popped.
+    #[inline]
+    pub fn reset(&mut self, key: Key, deadline: u64) -> bool {
+        if !self.contains(key) {
+            return false;
+        }
+        self.forget(key.index);
+        self.place(key.index, deadline);
+        true
+    }
+
+    /// Whether the entry is still there.
+    #[inline]
+    pub fn contains(&self, key: Key) -> bool {
+        self.entries.get(key.index as usize).is_some_and(|entry| entry.generation == key.generation)
+    }
+
+    /// When to ask again what is due: nothing is before. It is the earliest deadline, or, after
+    /// removals, perhaps a while before that.
+    #[inline]
+    pub fn next_deadline(&mut self) -> Option<u64> {
+        self.drop_stale();
+        if let Some(Reverse(item)) = self.heap.peek() {
+            return Some(item.deadline);
+        }
+        self.first_slot().map(|(level, slot)| self.slots[level * SLOTS + slot].earliest)
+    }
+
+    /// Takes out the earliest entry, if it is due.
+    #[inline]
+    pub fn pop(&mut self, now: u64) -> Option<T> {
+        self.advance(now);
+        self.drop_stale();
+        let &Reverse(Item { deadline, index, .. }) = self.heap.peek()?;
+        if deadline > now {
+            return None;
+        }
+        self.heap.pop();
+        self.release(index)
+    }
+
+    /// Moves the present, dealing every slot that it reaches.
+    #[inline]
+    fn advance(&mut self, now: u64) {
+        let tick = now >> TICK_BITS;
+        if tick <= self.present {
+            return;
+        }
+        while let Some((level, slot)) = self.first_slot() {
+            let shift = GROUP_BITS * level as u32;
+            let above = self.present.checked_shr(shift + GROUP_BITS).unwrap_or(0);
+            let start = (above << GROUP_BITS | slot as u64) << shift;
+            if start > tick {
+                break;
+            }
+            self.present = start;
+            self.deal(level, slot);
+        }
+        self.present = tick;
+    }
+
+    /// The first slot that is not empty: on the lowest level that has any.
+    #[inline]
+    fn first_slot(&self) -> Option<(usize, usize)> {
+        let level = self.occupied.iter().position(|&slots| slots != 0)?;
+        Some((level, self.occupied[level].trailing_zeros() as usize))
+    }
+
+    fn deal(&mut self, level: usize, number: usize) {
+        self.occupied[level] &= !(1 << number);
+        let place = level * SLOTS + number;
+        self.slots[place].stale = 0;
+        let mut items = mem::take(&mut self.slots[place].items);
+        for &item in &items {
+            if self.is_live(item) {
+                self.put(item);
+            }
+        }
+        if items.capacity() <= KEPT {
+            items.clear();
+            self.slots[place].items = items;
+        }
+    }
+
+    /// Whether the item is that of its entry's last placing.
+    #[inline]
+    fn is_live(&self, item: Item) -> bool {
+        self.entries[item.index as usize].sequence == item.sequence
+    }
+
+    /// Places an entry anew.
+    #[inline]
+    fn place(&mut self, index: u32, deadline: u64) {
+        self.sequence = self.sequence.wrapping_add(1);
+        let sequence = self.sequence;
+        self.entries[index as usize].sequence = sequence;
+        self.put(Item { deadline, sequence, index });
+    }
+
+    #[inline]
+    fn put(&mut self, item: Item) {
+        let tick = item.deadline >> TICK_BITS;
+        let place = if tick <= self.present {
+            self.heap.push(Reverse(item));
+            HEAP
+        } else {
+            let level = ((tick ^ self.present).ilog2() / GROUP_BITS) as usize;
+            let number = (tick >> (GROUP_BITS * level as u32)) as usize % SLOTS;
+            let place = level * SLOTS + number;
+            let slot = &mut self.slots[place];
+            if slot.items.is_empty() {
+                self.occupied[level] |= 1 << number;
+                slot.earliest = item.deadline;
+            } else {
+                slot.earliest = slot.earliest.min(item.deadline);
+            }
+            slot.items.push(item);
+            place as u32
+        };
+        self.entries[item.index as usize].place = place;
+    }
+
+    /// Lets the item of an entry turn stale.
+    #[inline]
+    fn forget(&mut self, index: u32) {
+        let place = self.entries[index as usize].place;
+        // No item has it: it is given out with the next placing.
+        self.entries[index as usize].sequence = self.sequence.wrapping_add(1);
+        if place == HEAP {
+            self.heap_stale += 1;
+            if self.heap_stale > self.heap.len() / 2 + TOLERATED {
+                let entries = &self.entries;
+                self.heap.retain(|&Reverse(item)| {
+                    entries[item.index as usize].sequence == item.sequence
+                });
+                self.heap_stale = 0;
+            }
+            return;
+        }
+        let slot = &mut self.slots[place as usize];
+        slot.stale += 1;
+        if slot.stale > slot.items.len() / 2 + TOLERATED || slot.stale == slot.items.len() {
+            self.sweep(place as usize);
+        }
+    }
+
+    #[cold]
+    fn sweep(&mut self, place: usize) {
+        let (entries, slot) = (&self.entries, &mut self.slots[place]);
+        slot.stale = 0;
+        slot.items.retain(|item| entries[item.index as usize].sequence == item.sequence);
+        match slot.items.iter().map(|item| item.deadline).min() {
+            Some(earliest) => slot.earliest = earliest,
+            None => self.occupied[place / SLOTS] &= !(1 << (place % SLOTS)),
+        }
+    }
+
+    /// Frees the top of the heap from what is stale.
+    #[inline]
+    fn drop_stale(&mut self) {
+        while let Some(&Reverse(item)) = self.heap.peek() {
+            if self.is_live(item) {
+                return;
+            }
+            self.heap.pop();
+            self.heap_stale -= 1;
+        }
+    }
+
+    #[inline]
+    fn allocate(&mut self, value: T) -> Result<u32, Full<T>> {
+        if self.free == NONE {
+            let index = self.entries.len();
+            if index >= NONE as usize {
+                return Err(Full(value));
+            }
+            self.entries.push(Entry { value: Some(value), generation: 0, sequence: 0, place: 0 });
+            return Ok(index as u32);
+        }
+        let index = self.free;
+        let entry = &mut self.entries[index as usize];
+        self.free = entry.place;
+        entry.value = Some(value);
+        Ok(index)
+    }
+
+    #[inline]
+    fn release(&mut self, index: u32) -> Option<T> {
+        let entry = &mut self.entries[index as usize];
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.place = self.free;
+        self.free = index;
+        self.count -= 1;
+        entry.value.take()
+    }
+}
+
+impl<T> fmt::Debug for Wheel<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wheel").field("len", &self.count).finish_non_exhaustive()
+    }
+}
