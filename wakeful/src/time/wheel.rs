@@ -11,12 +11,10 @@ const SLOTS: usize = 1 << GROUP_BITS;
 /// Enough for every tick of 64 bits of nanoseconds.
 const LEVELS: usize = (u64::BITS - TICK_BITS).div_ceil(GROUP_BITS) as usize;
 
-/// The place of an entry that is in the heap, after those of the slots.
-const HEAP: u32 = (LEVELS * SLOTS) as u32;
 /// No free entry.
 const NONE: u32 = u32::MAX;
 
-/// How many stale items a slot or the heap may hold beside as many live ones.
+/// A slot or the heap is swept when more than three quarters of its items, and so many more, are stale.
 const TOLERATED: usize = 32;
 /// A slot that was emptied keeps a buffer of this many items.
 const KEPT: usize = 64;
@@ -54,7 +52,8 @@ const KEPT: usize = 64;
 /// earliest deadline, so nobody need be woken for the mere sake of dealing.
 ///
 /// Slots hold copies of the deadlines, which are dealt without a look at the entries they belong to.
-/// A copy whose entry was removed or reset is stale; a slot is swept when more than half of it is.
+/// A copy whose entry was removed or reset is stale; a slot is swept when more than three quarters of it
+/// are, which keeps removal constant in time, and memory in proportion to what there is.
 pub struct Wheel<T> {
     entries: Vec<Entry<T>>,
     /// The first of the free entries.
@@ -91,12 +90,19 @@ impl<T> fmt::Display for Full<T> {
 impl<T: fmt::Debug> std::error::Error for Full<T> {}
 
 struct Entry<T> {
-    value: Option<T>,
+    /// Of a free entry, the number of the next free one.
+    deadline: u64,
     generation: u32,
     /// That of its item which is not stale.
     sequence: u32,
-    /// The slot of that item, or [`HEAP`]; of a free entry, the next free one.
-    place: u32,
+    value: T,
+}
+
+/// Where an item lies. It follows from the deadline and the present, because whatever the present
+/// reaches is dealt anew.
+enum Place {
+    Heap,
+    Slot { level: usize, number: usize },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,17 +120,22 @@ struct Slot {
     earliest: u64,
 }
 
-impl<T> Default for Wheel<T> {
+impl<T: Copy> Default for Wheel<T> {
     fn default() -> Wheel<T> {
         Wheel::new()
     }
 }
 
-impl<T> Wheel<T> {
+impl<T: Copy> Wheel<T> {
     /// An empty wheel, at its beginning.
     pub fn new() -> Wheel<T> {
+        Wheel::with_capacity(0)
+    }
+
+    /// An empty wheel with room for so many entries, at its beginning.
+    pub fn with_capacity(entries: usize) -> Wheel<T> {
         Wheel {
-            entries: Vec::new(),
+            entries: Vec::with_capacity(entries),
             free: NONE,
             count: 0,
             present: 0,
@@ -166,7 +177,7 @@ impl<T> Wheel<T> {
             return None;
         }
         self.forget(key.index);
-        self.release(key.index)
+        Some(self.release(key.index))
     }
 
     /// Gives an entry another deadline. False if it was taken out, or popped.
@@ -207,7 +218,7 @@ impl<T> Wheel<T> {
             return None;
         }
         self.heap.pop();
-        self.release(index)
+        Some(self.release(index))
     }
 
     /// Moves the present, dealing every slot that it reaches.
@@ -239,17 +250,19 @@ impl<T> Wheel<T> {
 
     fn deal(&mut self, level: usize, number: usize) {
         self.occupied[level] &= !(1 << number);
-        let place = level * SLOTS + number;
-        self.slots[place].stale = 0;
-        let mut items = mem::take(&mut self.slots[place].items);
+        let slot = &mut self.slots[level * SLOTS + number];
+        // Without need on the way to the lowest level, where it brings the entries into the cache, many
+        // at once, that are going to be popped one by one.
+        let looks = mem::take(&mut slot.stale) > 0 || level == 1;
+        let mut items = mem::take(&mut slot.items);
         for &item in &items {
-            if self.is_live(item) {
+            if !looks || self.is_live(item) {
                 self.put(item);
             }
         }
         if items.capacity() <= KEPT {
             items.clear();
-            self.slots[place].items = items;
+            self.slots[level * SLOTS + number].items = items;
         }
     }
 
@@ -264,42 +277,50 @@ impl<T> Wheel<T> {
     fn place(&mut self, index: u32, deadline: u64) {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
-        self.entries[index as usize].sequence = sequence;
+        let entry = &mut self.entries[index as usize];
+        entry.sequence = sequence;
+        entry.deadline = deadline;
         self.put(Item { deadline, sequence, index });
     }
 
     #[inline]
+    fn place_of(&self, deadline: u64) -> Place {
+        let tick = deadline >> TICK_BITS;
+        if tick <= self.present {
+            return Place::Heap;
+        }
+        let level = ((tick ^ self.present).ilog2() / GROUP_BITS) as usize;
+        let number = (tick >> (GROUP_BITS * level as u32)) as usize % SLOTS;
+        Place::Slot { level, number }
+    }
+
+    #[inline]
     fn put(&mut self, item: Item) {
-        let tick = item.deadline >> TICK_BITS;
-        let place = if tick <= self.present {
+        let Place::Slot { level, number } = self.place_of(item.deadline) else {
             self.heap.push(Reverse(item));
-            HEAP
-        } else {
-            let level = ((tick ^ self.present).ilog2() / GROUP_BITS) as usize;
-            let number = (tick >> (GROUP_BITS * level as u32)) as usize % SLOTS;
-            let place = level * SLOTS + number;
-            let slot = &mut self.slots[place];
-            if slot.items.is_empty() {
-                self.occupied[level] |= 1 << number;
-                slot.earliest = item.deadline;
-            } else {
-                slot.earliest = slot.earliest.min(item.deadline);
-            }
-            slot.items.push(item);
-            place as u32
+            return;
         };
-        self.entries[item.index as usize].place = place;
+        let slot = &mut self.slots[level * SLOTS + number];
+        if slot.items.is_empty() {
+            self.occupied[level] |= 1 << number;
+            slot.earliest = item.deadline;
+        } else {
+            slot.earliest = slot.earliest.min(item.deadline);
+        }
+        slot.items.push(item);
     }
 
     /// Lets the item of an entry turn stale.
     #[inline]
     fn forget(&mut self, index: u32) {
-        let place = self.entries[index as usize].place;
         // No item has it: it is given out with the next placing.
-        self.entries[index as usize].sequence = self.sequence.wrapping_add(1);
-        if place == HEAP {
+        let unused = self.sequence.wrapping_add(1);
+        let entry = &mut self.entries[index as usize];
+        entry.sequence = unused;
+        let deadline = entry.deadline;
+        let Place::Slot { level, number } = self.place_of(deadline) else {
             self.heap_stale += 1;
-            if self.heap_stale > self.heap.len() / 2 + TOLERATED {
+            if self.heap_stale > self.heap.len() / 4 * 3 + TOLERATED {
                 let entries = &self.entries;
                 self.heap.retain(|&Reverse(item)| {
                     entries[item.index as usize].sequence == item.sequence
@@ -307,22 +328,22 @@ impl<T> Wheel<T> {
                 self.heap_stale = 0;
             }
             return;
-        }
-        let slot = &mut self.slots[place as usize];
+        };
+        let slot = &mut self.slots[level * SLOTS + number];
         slot.stale += 1;
-        if slot.stale > slot.items.len() / 2 + TOLERATED || slot.stale == slot.items.len() {
-            self.sweep(place as usize);
+        if slot.stale == slot.items.len() || slot.stale > slot.items.len() / 4 * 3 + TOLERATED {
+            self.sweep(level, number);
         }
     }
 
     #[cold]
-    fn sweep(&mut self, place: usize) {
-        let (entries, slot) = (&self.entries, &mut self.slots[place]);
+    fn sweep(&mut self, level: usize, number: usize) {
+        let (entries, slot) = (&self.entries, &mut self.slots[level * SLOTS + number]);
         slot.stale = 0;
         slot.items.retain(|item| entries[item.index as usize].sequence == item.sequence);
         match slot.items.iter().map(|item| item.deadline).min() {
             Some(earliest) => slot.earliest = earliest,
-            None => self.occupied[place / SLOTS] &= !(1 << (place % SLOTS)),
+            None => self.occupied[level] &= !(1 << number),
         }
     }
 
@@ -345,24 +366,24 @@ impl<T> Wheel<T> {
             if index >= NONE as usize {
                 return Err(Full(value));
             }
-            self.entries.push(Entry { value: Some(value), generation: 0, sequence: 0, place: 0 });
+            self.entries.push(Entry { deadline: 0, generation: 0, sequence: 0, value });
             return Ok(index as u32);
         }
         let index = self.free;
         let entry = &mut self.entries[index as usize];
-        self.free = entry.place;
-        entry.value = Some(value);
+        self.free = entry.deadline as u32;
+        entry.value = value;
         Ok(index)
     }
 
     #[inline]
-    fn release(&mut self, index: u32) -> Option<T> {
+    fn release(&mut self, index: u32) -> T {
         let entry = &mut self.entries[index as usize];
         entry.generation = entry.generation.wrapping_add(1);
-        entry.place = self.free;
+        entry.deadline = self.free.into();
         self.free = index;
         self.count -= 1;
-        entry.value.take()
+        entry.value
     }
 }
 
