@@ -93,7 +93,6 @@ impl<T: AsFd> IoSource<T> {
     }
 
     /// It was found to be drained in another way than by an operation that would block.
-    #[cfg(feature = "net")]
     #[inline]
     pub(crate) fn drained(&self, direction: Direction) {
         rearm::rearm(self.raw_fd(), direction, Cause::Drained);
@@ -128,10 +127,9 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for IoSource<T> {
     }
 }
 
-/// Gives a type with the field `inner: IoSource<$std>` all that a descriptor's owner has: it is a
-/// source, lends and gives away its descriptor, and can be made from one.
-macro_rules! descriptor_owner {
-    ($name:ident, $std:ty) => {
+/// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor.
+macro_rules! source {
+    ($name:ident) => {
         impl crate::event::Source for $name {
             fn register(
                 &mut self,
@@ -175,6 +173,14 @@ macro_rules! descriptor_owner {
                 self.inner.raw_fd()
             }
         }
+    };
+}
+
+/// Gives a type with the field `inner: IoSource<$std>` all that a descriptor's owner has: it is a
+/// source, lends and gives away its descriptor, and can be made from one.
+macro_rules! descriptor_owner {
+    ($name:ident, $std:ty) => {
+        crate::io_source::source!($name);
 
         impl std::os::fd::IntoRawFd for $name {
             fn into_raw_fd(self) -> std::os::fd::RawFd {
@@ -264,4 +270,4 @@ macro_rules! writes {
     )+};
 }
 
-pub(crate) use {descriptor_owner, reads, writes};
+pub(crate) use {descriptor_owner, reads, source, writes};

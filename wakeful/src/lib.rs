@@ -66,7 +66,6 @@ mod backend;
 mod capabilities;
 mod interest;
 mod io_source;
-#[cfg(feature = "net")]
 mod platform;
 mod poll;
 mod rearm;

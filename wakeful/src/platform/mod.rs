@@ -1,6 +1,7 @@
 //! How the sources of the portable floor are done on this operating system. This file decides.
 
 // SOCK_NONBLOCK and accept4(2) are missing there, or forbidden: Android on x86 kills for accept4.
+#[cfg(feature = "net")]
 #[cfg(any(
     target_vendor = "apple",
     target_os = "solaris",
@@ -8,6 +9,7 @@
 ))]
 #[path = "socket_fcntl.rs"]
 mod socket;
+#[cfg(feature = "net")]
 #[cfg(not(any(
     target_vendor = "apple",
     target_os = "solaris",
@@ -16,19 +18,34 @@ mod socket;
 #[path = "socket_flags.rs"]
 mod socket;
 
+#[cfg(feature = "net")]
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "linux/unix_address.rs"]
 mod unix_address;
+#[cfg(feature = "net")]
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "generic/unix_address.rs"]
 mod unix_address;
 
+#[cfg(feature = "net")]
 #[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
 mod reuse_port;
+#[cfg(feature = "net")]
 #[cfg(any(target_os = "illumos", target_os = "solaris"))]
 #[path = "generic/reuse_port.rs"]
 mod reuse_port;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux/timer.rs"]
+mod timer;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "generic/timer.rs"]
+mod timer;
+
+#[cfg(feature = "net")]
 pub(crate) use reuse_port::set_reuse_port;
+#[cfg(feature = "net")]
 pub(crate) use socket::{accept, new_socket};
+pub(crate) use timer::Timer;
+#[cfg(feature = "net")]
 pub(crate) use unix_address::{from_socket2, to_socket2};
