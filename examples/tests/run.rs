@@ -160,3 +160,17 @@ fn epoll_notes() {
     stdout.read_to_string(&mut text).unwrap();
     finish(child);
 }
+
+#[test]
+fn timers_are_exactly_two_events() {
+    let text = finish(example("timers").env("UNIT_MS", "50").spawn().unwrap());
+    assert!(text.ends_with("2 events\n"), "{text}");
+    assert_eq!(text.matches("expired 1 time").count(), 2, "{text}");
+}
+
+#[test]
+fn many_timers() {
+    let text = finish(example("million_timers").arg("50000").spawn().unwrap());
+    assert!(text.contains("reported: 25000") && text.contains("cancelled: 25000"), "{text}");
+    assert!(text.ends_with("every timer once, in the order of the deadlines\n"), "{text}");
+}

@@ -26,6 +26,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("idle", idle),
     ("idle-below-a-millisecond", idle_below_a_millisecond),
     ("idle-with-waker", idle_with_waker),
+    ("timers", timers),
     ("wake-awake", wake_awake),
     ("wake-woken", wake_woken),
     ("wake-asleep", wake_asleep),
@@ -107,6 +108,17 @@ fn idle_below_a_millisecond(poll: &mut Poll, events: &mut Events) -> Result {
 fn idle_with_waker(poll: &mut Poll, events: &mut Events) -> Result {
     let _waker = Waker::new(poll.registry(), Token(1))?;
     counted(|| Ok(poll.poll(events, Some(Duration::from_millis(1)))?))
+}
+
+/// A timer that is far off, and one that is due each time.
+fn timers(poll: &mut Poll, events: &mut Events) -> Result {
+    poll.timers().insert_after(Duration::from_secs(3600), Token(1))?;
+    counted(|| {
+        poll.timers().insert_after(Duration::from_millis(1), Token(2))?;
+        poll.poll(events, None)?;
+        assert_eq!(events.len(), 1);
+        Ok(())
+    })
 }
 
 fn wake_awake(poll: &mut Poll, events: &mut Events) -> Result {

@@ -69,6 +69,12 @@ fn an_idle_poll_is_one_call() {
 }
 
 #[test]
+fn a_wait_for_a_timer_is_one_call() {
+    expect("timers", "epoll", &[("epoll_pwait2", 100)]);
+    expect("timers", "poll", &[("ppoll", 100)]);
+}
+
+#[test]
 fn without_epoll_pwait2_it_is_asked_for_once() {
     // What a kernel before 5.11 answers, and what a sandbox that is older than the call does.
     for errno in ["ENOSYS", "EPERM"] {

@@ -38,7 +38,8 @@
 //! | registrations | [`event::Source`], [`Registered`], [`unix::SourceFd`] |
 //! | other threads | [`Waker`]; `Registry` and `Waker` are `Send + Sync` |
 //! | backends | [`Backend`], [`Capabilities`], [`Poll::builder`] |
-//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`] |
+//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`] |
+//! | deadlines | [`Poll::timers`], [`time::Timers`] |
 //!
 //! # Coming from mio
 //!

@@ -1,14 +1,12 @@
 //! HTTP, as much as a delay server needs: `GET /{ms}/{message}`, answered after so many milliseconds.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
 use wakeful::net::TcpStream;
 
-use super::service::{Context, Drive, Key, Service};
+use super::service::{Context, Drive, Service};
 
 /// A longer request head is refused.
 const HEAD: usize = 8 * 1024;
@@ -25,9 +23,7 @@ const SPILLAGE: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
-pub(super) struct Delay {
-    deadlines: BinaryHeap<Reverse<(Instant, Key)>>,
-}
+pub(super) struct Delay;
 
 pub(super) enum State {
     /// The request so far.
@@ -77,24 +73,13 @@ impl Service for Delay {
             match step {
                 Step::Next(next) => {
                     if let State::Waiting { until, .. } | State::Ending { until, .. } = next {
-                        self.deadlines.push(Reverse((until, context.key)));
+                        context.deadline = Some(until);
                     }
                     *state = next;
                 }
                 Step::Stop(drive) => return drive,
             }
         }
-    }
-
-    fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.peek().map(|Reverse((deadline, _))| *deadline)
-    }
-
-    fn take_expired(&mut self, now: Instant) -> Option<Key> {
-        if self.next_deadline()? > now {
-            return None;
-        }
-        self.deadlines.pop().map(|Reverse((_, key))| key)
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 use wakeful::net::{TcpListener, TcpStream};
+use wakeful::time::TimerKey;
 use wakeful::{Events, Interest, Poll, Registered, Token};
 
 use super::service::{Context, Drive, Key, Service};
@@ -41,6 +42,8 @@ struct Connection<State> {
     stream: Registered<TcpStream>,
     generation: u64,
     state: State,
+    /// When it is driven although nothing happens to it: a timer with its token.
+    timer: Option<TimerKey>,
 }
 
 impl<S: Service> Server<S> {
@@ -86,10 +89,11 @@ impl<S: Service> Server<S> {
             now = Instant::now();
             self.statistics.polls += 1;
             self.statistics.events += events.len() as u64;
+            let (mut accepts, mut stops) = (false, false);
             for event in &events {
                 match event.token() {
-                    LISTENER => self.accept(now),
-                    STOP => self.begin_to_stop(now),
+                    LISTENER => accepts = true,
+                    STOP => stops = true,
                     SIGNALS => {
                         while self.signals.as_ref().is_some_and(Signals::take) {
                             self.stop.raise();
@@ -99,6 +103,14 @@ impl<S: Service> Server<S> {
                     Token(index) if event.is_write_closed() => self.close(index, now),
                     Token(index) => self.drive(index, now),
                 }
+            }
+            // Only now may a new connection take the place of one that ended: a batch may hold several
+            // events of a connection, its timer's among them.
+            if accepts {
+                self.accept(now);
+            }
+            if stops {
+                self.begin_to_stop(now);
             }
             self.drive_the_rest(now);
         }
@@ -114,7 +126,7 @@ impl<S: Service> Server<S> {
         if !self.again.is_empty() {
             return Some(Duration::ZERO);
         }
-        [self.service.next_deadline(), self.paused_until, self.end]
+        [self.paused_until, self.end]
             .into_iter()
             .flatten()
             .min()
@@ -147,7 +159,8 @@ impl<S: Service> Server<S> {
         let key = Key { index: self.connections.vacant_key(), generation };
         let mut state = self.service.open();
         self.statistics.accepted += 1;
-        let mut context = Context { key, now, stopping: false, statistics: &mut self.statistics };
+        let statistics = &mut self.statistics;
+        let mut context = Context { now, deadline: None, stopping: false, statistics };
         let interest = match self.service.drive(&stream, &mut state, &mut context) {
             Drive::Close => return,
             Drive::Write => Interest::READABLE | Interest::WRITABLE,
@@ -157,9 +170,11 @@ impl<S: Service> Server<S> {
                 Interest::READABLE
             }
         };
+        let deadline = context.deadline;
         match self.poll.registry().register_owned(stream, Token(key.index), interest) {
             Ok(stream) => {
-                self.connections.insert(Connection { stream, generation, state });
+                self.connections.insert(Connection { stream, generation, state, timer: None });
+                self.set_timer(key.index, deadline);
                 self.statistics.peak = self.statistics.peak.max(self.connections.len());
             }
             // The user's limit of epoll watches. It costs this connection, not the others.
@@ -167,15 +182,16 @@ impl<S: Service> Server<S> {
         }
     }
 
-    /// A wait reports a descriptor once, and only its own event ends a connection within a batch: so no
-    /// event is left over for a successor at the same place.
     fn drive(&mut self, index: usize, now: Instant) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         let key = Key { index, generation: connection.generation };
         let stopping = self.end.is_some();
-        let mut context = Context { key, now, stopping, statistics: &mut self.statistics };
+        let statistics = &mut self.statistics;
+        let mut context = Context { now, deadline: None, stopping, statistics };
         let Connection { stream, state, .. } = connection;
-        match self.service.drive(stream, state, &mut context) {
+        let next = self.service.drive(stream, state, &mut context);
+        let deadline = context.deadline;
+        match next {
             Drive::Read => {}
             // Once a connection has had to wait for room it goes on hearing of it: an edge costs
             // nothing while there is none.
@@ -188,10 +204,27 @@ impl<S: Service> Server<S> {
             Drive::Again => self.again.push(key),
             Drive::Close => self.close(index, now),
         }
+        self.set_timer(index, deadline);
+    }
+
+    /// Drives a connection at this time, if there is one, and it is still there.
+    fn set_timer(&mut self, index: usize, deadline: Option<Instant>) {
+        let (Some(deadline), Some(connection)) = (deadline, self.connections.get_mut(index)) else {
+            return;
+        };
+        let timers = self.poll.timers();
+        if connection.timer.is_some_and(|timer| timers.reset(timer, deadline)) {
+            return;
+        }
+        // There cannot be more timers than connections, of which there are no four billion.
+        connection.timer = timers.insert(deadline, Token(index)).ok();
     }
 
     fn close(&mut self, index: usize, now: Instant) {
-        self.connections.try_remove(index);
+        let timer = self.connections.try_remove(index).and_then(|connection| connection.timer);
+        if let Some(timer) = timer {
+            self.poll.timers().cancel(timer);
+        }
         if self.paused_until.is_some() {
             // There is room for another.
             self.paused_until = Some(now);
@@ -208,9 +241,6 @@ impl<S: Service> Server<S> {
     /// What is to be done without an event.
     fn drive_the_rest(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.again) {
-            self.drive_key(key, now);
-        }
-        while let Some(key) = self.service.take_expired(now) {
             self.drive_key(key, now);
         }
         if self.paused_until.is_some_and(|until| until <= now) {

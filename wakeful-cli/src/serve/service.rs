@@ -18,22 +18,13 @@ pub(super) trait Service {
         state: &mut Self::State,
         context: &mut Context<'_>,
     ) -> Drive;
-
-    /// When a connection is to be driven although nothing happens to it.
-    fn next_deadline(&self) -> Option<Instant> {
-        None
-    }
-
-    /// A connection whose time has come.
-    fn take_expired(&mut self, _now: Instant) -> Option<Key> {
-        None
-    }
 }
 
 /// What a service is told along with a connection.
 pub(super) struct Context<'server> {
-    pub(super) key: Key,
     pub(super) now: Instant,
+    /// To be set: drive the connection at this time, although nothing happens to it.
+    pub(super) deadline: Option<Instant>,
     /// Finish what was begun, and begin nothing.
     pub(super) stopping: bool,
     pub(super) statistics: &'server mut Statistics,

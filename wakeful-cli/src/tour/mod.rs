@@ -7,6 +7,7 @@
 mod drop;
 mod echo;
 mod pipe;
+mod time;
 mod wake;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use owo_colors::OwoColorize;
 use wakeful::event::Event;
+use wakeful::time::Timers;
 use wakeful::{Events, Poll, Registry, Token};
 
 use crate::output::{Output, OutputError};
@@ -46,6 +48,7 @@ trait Act {
 /// What an act works with.
 struct Stage<'tour> {
     registry: &'tour Registry,
+    timers: &'tour mut Timers,
     output: &'tour mut Output,
     act: usize,
     name: &'static str,
@@ -64,8 +67,13 @@ impl Stage<'_> {
 
 type Begin = fn(&mut Stage<'_>) -> anyhow::Result<Box<dyn Act>>;
 
-const ACTS: &[(&str, Begin)] =
-    &[("echo", echo::begin), ("drop", drop::begin), ("pipe", pipe::begin), ("wake", wake::begin)];
+const ACTS: &[(&str, Begin)] = &[
+    ("echo", echo::begin),
+    ("drop", drop::begin),
+    ("pipe", pipe::begin),
+    ("wake", wake::begin),
+    ("time", time::begin),
+];
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     let mut output = Output::new();
@@ -74,9 +82,10 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     output.line(format_args!("{} on one thread, waiting with {backend}", "wakeful".bold()))?;
 
     let mut acts = Vec::new();
+    let registry = poll.registry().try_clone()?;
     for (act, (name, begin)) in ACTS.iter().enumerate() {
-        let registry = poll.registry();
-        let mut stage = Stage { registry, output: &mut output, act, name };
+        let (registry, timers) = (&registry, poll.timers());
+        let mut stage = Stage { registry, timers, output: &mut output, act, name };
         acts.push(begin(&mut stage).with_context(|| format!("the act {name:?} could not begin"))?);
     }
     let counts = play(&mut poll, &mut acts, &mut output)?;
@@ -92,6 +101,7 @@ fn play(
 ) -> anyhow::Result<(usize, usize)> {
     let mut events = Events::with_capacity(64);
     let (mut polls, mut count) = (0, 0);
+    let registry = poll.registry().try_clone()?;
     let end = Instant::now() + DEADLINE;
     while acts.iter().any(|act| !act.missing().is_empty()) {
         let left = end.saturating_duration_since(Instant::now());
@@ -111,7 +121,8 @@ fn play(
                 continue;
             };
             let name = player.name();
-            let mut stage = Stage { registry: poll.registry(), output, act, name };
+            let (registry, timers) = (&registry, poll.timers());
+            let mut stage = Stage { registry, timers, output, act, name };
             player.ready(event, token % TOKENS_PER_ACT, &mut stage)?;
         }
     }

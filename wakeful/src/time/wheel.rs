@@ -211,34 +211,39 @@ impl<T: Copy> Wheel<T> {
     /// Takes out the earliest entry, if it is due.
     #[inline]
     pub fn pop(&mut self, now: u64) -> Option<T> {
-        self.advance(now);
-        self.drop_stale();
-        let &Reverse(Item { deadline, index, .. }) = self.heap.peek()?;
-        if deadline > now {
-            return None;
+        loop {
+            self.drop_stale();
+            if let Some(&Reverse(Item { deadline, index, .. })) = self.heap.peek() {
+                if deadline > now {
+                    return None;
+                }
+                self.heap.pop();
+                return Some(self.release(index));
+            }
+            if !self.advance(now >> TICK_BITS) {
+                return None;
+            }
         }
-        self.heap.pop();
-        Some(self.release(index))
     }
 
-    /// Moves the present, dealing every slot that it reaches.
+    /// Moves the present to the first slot that is not empty, and deals it; or, if that is later than
+    /// this tick, to the tick. Whether there was something to deal.
+    ///
+    /// No further, so that the heap stays small however late this is.
     #[inline]
-    fn advance(&mut self, now: u64) {
-        let tick = now >> TICK_BITS;
-        if tick <= self.present {
-            return;
-        }
-        while let Some((level, slot)) = self.first_slot() {
+    fn advance(&mut self, tick: u64) -> bool {
+        if let Some((level, number)) = self.first_slot() {
             let shift = GROUP_BITS * level as u32;
             let above = self.present.checked_shr(shift + GROUP_BITS).unwrap_or(0);
-            let start = (above << GROUP_BITS | slot as u64) << shift;
-            if start > tick {
-                break;
+            let start = (above << GROUP_BITS | number as u64) << shift;
+            if start <= tick {
+                self.present = start;
+                self.deal(level, number);
+                return true;
             }
-            self.present = start;
-            self.deal(level, slot);
         }
-        self.present = tick;
+        self.present = self.present.max(tick);
+        false
     }
 
     /// The first slot that is not empty: on the lowest level that has any.
