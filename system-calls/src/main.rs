@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wakeful::net::{TcpListener, UnixStream};
-use wakeful::{Backend, EdgeRule, Events, Interest, Poll, Token, Trigger, Waker};
+use wakeful::{Backend, EdgeRule, Events, Interest, Poll, Token, Trigger, Waker, user};
 use wakeful_kernel::epoll::{Epoll, Event, Flags};
 
 const ROUNDS: usize = 100;
@@ -27,6 +27,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("idle-below-a-millisecond", idle_below_a_millisecond),
     ("idle-with-waker", idle_with_waker),
     ("timers", timers),
+    ("user-events", user_events),
     ("wake-awake", wake_awake),
     ("wake-woken", wake_woken),
     ("wake-asleep", wake_asleep),
@@ -117,6 +118,19 @@ fn timers(poll: &mut Poll, events: &mut Events) -> Result {
         poll.timers().insert_after(Duration::from_millis(1), Token(2))?;
         poll.poll(events, None)?;
         assert_eq!(events.len(), 1);
+        Ok(())
+    })
+}
+
+/// A burst of items of the program's own.
+fn user_events(_: &mut Poll, _: &mut Events) -> Result {
+    let queue = user::Events::new(16)?;
+    let sender = queue.sender();
+    counted(|| {
+        for item in 0..10 {
+            sender.send(item)?;
+        }
+        assert_eq!(queue.drain().count(), 10);
         Ok(())
     })
 }

@@ -75,6 +75,11 @@ fn a_wait_for_a_timer_is_one_call() {
 }
 
 #[test]
+fn a_burst_of_user_events_is_one_call_each_way() {
+    expect("user-events", "epoll", &[("write", 100), ("read", 100)]);
+}
+
+#[test]
 fn without_epoll_pwait2_it_is_asked_for_once() {
     // What a kernel before 5.11 answers, and what a sandbox that is older than the call does.
     for errno in ["ENOSYS", "EPERM"] {

@@ -38,7 +38,7 @@
 //! | registrations | [`event::Source`], [`Registered`], [`unix::SourceFd`] |
 //! | other threads | [`Waker`]; `Registry` and `Waker` are `Send + Sync` |
 //! | backends | [`Backend`], [`Capabilities`], [`Poll::builder`] |
-//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`] |
+//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`] |
 //! | deadlines | [`Poll::timers`], [`time::Timers`] |
 //!
 //! # Coming from mio
@@ -62,6 +62,7 @@ pub mod net;
 pub mod pipe;
 pub mod time;
 pub mod unix;
+pub mod user;
 
 mod backend;
 mod capabilities;

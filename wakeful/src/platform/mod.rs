@@ -36,12 +36,20 @@ mod reuse_port;
 mod reuse_port;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux/bell.rs"]
+mod bell;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "generic/bell.rs"]
+mod bell;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "linux/timer.rs"]
 mod timer;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 #[path = "generic/timer.rs"]
 mod timer;
 
+pub(crate) use bell::Bell;
 #[cfg(feature = "net")]
 pub(crate) use reuse_port::set_reuse_port;
 #[cfg(feature = "net")]
