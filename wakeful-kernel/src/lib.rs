@@ -6,6 +6,7 @@
 //! | [`poll::poll`] | `poll`, `ppoll` | Unix |
 //! | [`pipe::pipe`] | `pipe2`, `pipe` | Unix |
 //! | [`signal::SignalSet`] | `sigset_t`, `pthread_sigmask` | Unix |
+//! | [`signal_counter::SignalCounter`] | `sigaction` | Unix |
 //! | [`linux::EventFd`] | `eventfd` | Linux |
 //! | [`linux::TimerFd`] | `timerfd_create`, `timerfd_settime`, `timerfd_gettime` | Linux |
 //! | [`linux::SignalFd`] | `signalfd` | Linux |
@@ -37,6 +38,7 @@ pub mod pipe;
 pub mod poll;
 pub mod readiness;
 pub mod signal;
+pub mod signal_counter;
 pub mod sys;
 pub mod system;
 

@@ -47,3 +47,13 @@ pub use libc::POLLRDHUP;
 /// Nothing to ask for and nothing to find: this system reports a half-closed stream as `POLLIN` alone.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub const POLLRDHUP: libc::c_short = 0;
+
+// Where this thread's errno is.
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+pub use libc::___errno as errno_location;
+#[cfg(any(target_os = "android", target_os = "netbsd", target_os = "openbsd"))]
+pub use libc::__errno as errno_location;
+#[cfg(any(target_os = "linux", target_os = "dragonfly"))]
+pub use libc::__errno_location as errno_location;
+#[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
+pub use libc::__error as errno_location;

@@ -1,0 +1,399 @@
+//! Signals, counted by a handler that makes a descriptor readable.
+//!
+//! What a handler may do is next to nothing: no lock, no allocation. So it walks a list of nodes that
+//! only ever grows, one for each counter there has been at the same time, adds to numbers, and writes a
+//! byte to the pipe of whoever wants the signal. A node is never freed but used again.
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use libc::{c_int, siginfo_t};
+
+use crate::descriptor;
+use crate::error::check;
+use crate::pipe::{CreateError, pipe};
+use crate::sys;
+
+operation_error! {
+    /// A signal could not be given a handler, or its earlier one back.
+    SigactionError: "sigaction" {
+        /// The signal's number.
+        signal: c_int,
+    },
+    advice: |error, _| match error.signal {
+        libc::SIGKILL | libc::SIGSTOP => "no program can handle this signal: take SIGTERM or SIGTSTP",
+        libc::SIGILL | libc::SIGFPE | libc::SIGSEGV | libc::SIGBUS => {
+            "it tells of a fault that the instruction would repeat after the handler: let it end the \
+             program"
+        }
+        _ => "signal numbers go from 1 to SIGRTMAX, without those that the C library keeps: take \
+              libc's constants",
+    }
+}
+
+/// One more than the highest signal number of any system.
+const SIGNALS: usize = 129;
+
+type Numbers = [AtomicU32; SIGNALS];
+
+/// What the handler knows of a counter.
+struct Node {
+    next: *const Node,
+    in_use: AtomicBool,
+    /// The writing end of its pipe; -1 while there is none.
+    writer: AtomicI32,
+    /// A forked child has a copy of this, and the pipe is its parent's.
+    process: AtomicI32,
+    wanted: [AtomicBool; SIGNALS],
+    counts: Numbers,
+}
+
+/// The latest node, which leads to all others.
+static NODES: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
+
+/// How many threads are in the handler and may be about to write to a pipe.
+static HANDLING: AtomicUsize = AtomicUsize::new(0);
+
+/// The handler that was there before ours, for each signal: its address, 0 if there was none.
+static EARLIER: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
+/// Whether that takes three arguments (`SA_SIGINFO`).
+static EARLIER_TAKES_INFO: [AtomicBool; SIGNALS] = [const { AtomicBool::new(false) }; SIGNALS];
+
+/// The signals that have our handler, and what they are to have again.
+static INSTALLED: Mutex<BTreeMap<c_int, Installed>> = Mutex::new(BTreeMap::new());
+
+struct Installed {
+    counters: usize,
+    earlier: libc::sigaction,
+}
+
+fn installed() -> MutexGuard<'static, BTreeMap<c_int, Installed>> {
+    INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `sigaction(signal, handler)`—Counts signals, and is readable when there are some.
+///
+/// Any number of counters can count the same signal. The first gives it a handler, with `SA_RESTART` and
+/// `SA_ONSTACK`, which passes the signal on to the handler that was there before; the last puts back
+/// what was there before, unless somebody else has replaced the handler meanwhile. It does not matter
+/// which thread the kernel delivers to.
+///
+/// The kernel merges signals that are sent before an earlier one of the same number is delivered (but for
+/// the real-time signals), so a count is that of deliveries.
+///
+/// In a child that was forked, but has not executed another program, counters are silent, and its
+/// parent hears nothing of the child's signals.
+///
+/// # References
+/// - [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html),
+///   [signal-safety(7)](https://man7.org/linux/man-pages/man7/signal-safety.7.html)
+/// - [POSIX](https://pubs.opengroup.org/onlinepubs/9799919799/functions/sigaction.html)
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use wakeful_kernel::poll::{PollFd, poll};
+/// use wakeful_kernel::readiness::Readiness;
+/// use wakeful_kernel::signal_counter::SignalCounter;
+///
+/// let counter = SignalCounter::new()?;
+/// counter.watch(libc::SIGUSR1)?;
+/// // SAFETY: the signal has a handler, that of the counter.
+/// unsafe { libc::raise(libc::SIGUSR1) };
+/// poll(&mut [PollFd::new(&counter, Readiness::IN)], Some(Duration::from_secs(1)))?;
+/// counter.silence();
+/// assert_eq!(counter.take(libc::SIGUSR1), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "sigaction")]
+#[derive(Debug)]
+pub struct SignalCounter {
+    node: &'static Node,
+    reader: OwnedFd,
+    /// Kept open for the handler.
+    _writer: OwnedFd,
+}
+
+impl SignalCounter {
+    /// `pipe2(fds, O_CLOEXEC | O_NONBLOCK)`—A counter that counts nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, `ENFILE`.
+    pub fn new() -> Result<SignalCounter, CreateError> {
+        let (reader, writer) = pipe()?;
+        let node = Node::claim();
+        for (wanted, count) in node.wanted.iter().zip(&node.counts) {
+            wanted.store(false, Ordering::SeqCst);
+            count.store(0, Ordering::SeqCst);
+        }
+        node.process.store(process(), Ordering::SeqCst);
+        node.writer.store(writer.as_raw_fd(), Ordering::SeqCst);
+        Ok(SignalCounter { node, reader, _writer: writer })
+    }
+
+    /// `sigaction(signal, handler, &earlier)`—Counts this signal too. Nothing happens if it does.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`: no such signal; `SIGKILL` and `SIGSTOP`; or one of the faults, `SIGILL`, `SIGFPE`,
+    /// `SIGSEGV`, `SIGBUS`, after which a program must not go on.
+    pub fn watch(&self, signal: c_int) -> Result<(), SigactionError> {
+        let fault = matches!(signal, libc::SIGILL | libc::SIGFPE | libc::SIGSEGV | libc::SIGBUS);
+        let Some(wanted) = number(signal).filter(|_| !fault).map(|it| &self.node.wanted[it]) else {
+            return Err(SigactionError {
+                signal,
+                source: io::Error::from_raw_os_error(libc::EINVAL),
+            });
+        };
+        let mut installed = installed();
+        if wanted.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        // First, so that the very first signal counts.
+        wanted.store(true, Ordering::SeqCst);
+        if let Some(entry) = installed.get_mut(&signal) {
+            entry.counters += 1;
+            return Ok(());
+        }
+        match install(signal) {
+            Ok(earlier) => {
+                installed.insert(signal, Installed { counters: 1, earlier });
+                Ok(())
+            }
+            Err(source) => {
+                wanted.store(false, Ordering::SeqCst);
+                Err(SigactionError { signal, source })
+            }
+        }
+    }
+
+    /// `sigaction(signal, &earlier)`—Counts this signal no more. Nothing happens if it does not.
+    ///
+    /// # Errors
+    ///
+    /// None that the manual knows.
+    pub fn unwatch(&self, signal: c_int) -> Result<(), SigactionError> {
+        let Some(number) = number(signal) else {
+            return Ok(());
+        };
+        let mut installed = installed();
+        if !self.node.wanted[number].swap(false, Ordering::SeqCst) {
+            return Ok(());
+        }
+        self.node.counts[number].store(0, Ordering::SeqCst);
+        let Some(entry) = installed.get_mut(&signal) else {
+            return Ok(());
+        };
+        entry.counters -= 1;
+        if entry.counters > 0 {
+            return Ok(());
+        }
+        let Some(Installed { earlier, .. }) = installed.remove(&signal) else {
+            return Ok(());
+        };
+        restore(signal, &earlier).map_err(|source| SigactionError { signal, source })
+    }
+
+    /// The signals it counts, in ascending order.
+    pub fn watched(&self) -> impl Iterator<Item = c_int> {
+        (1..SIGNALS as c_int)
+            .filter(|&signal| self.node.wanted[signal as usize].load(Ordering::SeqCst))
+    }
+
+    /// How often the signal was delivered since it was last asked for; zero for one not watched.
+    pub fn take(&self, signal: c_int) -> u32 {
+        number(signal).map_or(0, |number| self.node.counts[number].swap(0, Ordering::SeqCst))
+    }
+
+    /// `read(self, buffer, size)`—Makes it unreadable until the next signal. Call it before
+    /// [`take`](SignalCounter::take), so that no signal falls between the two.
+    pub fn silence(&self) {
+        let mut buffer = [0; 64];
+        while let Ok(64) = descriptor::read(&self.reader, &mut buffer) {}
+    }
+}
+
+impl AsFd for SignalCounter {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
+}
+
+impl Drop for SignalCounter {
+    fn drop(&mut self) {
+        if self.node.process.load(Ordering::SeqCst) != process() {
+            // In a forked child. The handlers, and whatever a lock was held for, are the parent's.
+            return;
+        }
+        for signal in self.watched().collect::<Vec<_>>() {
+            // An error leaves our handler there, which finds nobody to count for.
+            let _ = self.unwatch(signal);
+        }
+        self.node.writer.store(-1, Ordering::SeqCst);
+        // Whoever read the descriptor before that is in the handler. It must not be closed, and perhaps
+        // opened as something else, before they are out of it.
+        while HANDLING.load(Ordering::SeqCst) != 0 {
+            thread::yield_now();
+        }
+        self.node.in_use.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Node {
+    /// A node that nobody uses, or else a new one.
+    fn claim() -> &'static Node {
+        let unused = Node::all().find(|node| !node.in_use.swap(true, Ordering::SeqCst));
+        if let Some(node) = unused {
+            return node;
+        }
+        let node = Box::leak(Box::new(Node {
+            next: ptr::null(),
+            in_use: AtomicBool::new(true),
+            writer: AtomicI32::new(-1),
+            process: AtomicI32::new(0),
+            wanted: [const { AtomicBool::new(false) }; SIGNALS],
+            counts: [const { AtomicU32::new(0) }; SIGNALS],
+        }));
+        let mut first = NODES.load(Ordering::SeqCst);
+        loop {
+            node.next = first;
+            let new = ptr::from_mut(node);
+            match NODES.compare_exchange(first, new, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return node,
+                Err(found) => first = found,
+            }
+        }
+    }
+
+    /// Every node, newest first. It neither locks nor allocates.
+    fn all() -> impl Iterator<Item = &'static Node> {
+        let mut next = NODES.load(Ordering::SeqCst).cast_const();
+        std::iter::from_fn(move || {
+            // SAFETY: it is null or a node that was leaked by `claim`, and not changed since it could be
+            // found here, but for its atomics.
+            let node = unsafe { next.as_ref() }?;
+            next = node.next;
+            Some(node)
+        })
+    }
+}
+
+// SAFETY: `next` is written before the node can be found by another thread, and never again. The rest
+// are atomics.
+unsafe impl Sync for Node {}
+// SAFETY: as above.
+unsafe impl Send for Node {}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+/// The index of a signal in the arrays.
+fn number(signal: c_int) -> Option<usize> {
+    usize::try_from(signal).ok().filter(|&number| 0 < number && number < SIGNALS)
+}
+
+fn process() -> c_int {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::getpid() }
+}
+
+/// Gives the signal our handler; answers with what it had.
+fn install(signal: c_int) -> io::Result<libc::sigaction> {
+    // Known to the handler before it can be called.
+    remember(signal, &exchange(signal, None)?);
+    let mut ours = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: the struct is made of integers, pointers that may be null, and a set of bits: all zeros is
+    // a value of it, with an empty mask.
+    let ours = unsafe { ours.assume_init_mut() };
+    ours.sa_sigaction = handler as *const () as libc::sighandler_t;
+    ours.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | libc::SA_ONSTACK;
+    let earlier = exchange(signal, Some(ours))?;
+    remember(signal, &earlier);
+    Ok(earlier)
+}
+
+/// Gives the signal back what it had, unless it has got something else than our handler meanwhile.
+fn restore(signal: c_int, earlier: &libc::sigaction) -> io::Result<()> {
+    if exchange(signal, None)?.sa_sigaction == handler as *const () as libc::sighandler_t {
+        exchange(signal, Some(earlier))?;
+    }
+    Ok(())
+}
+
+fn exchange(signal: c_int, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
+    let mut old = MaybeUninit::<libc::sigaction>::zeroed();
+    let new = new.map_or(ptr::null(), ptr::from_ref);
+    // SAFETY: `new` is null or valid; `old` is valid for the write of one struct. Our handler is
+    // async-signal-safe; what else comes here was in force before.
+    check(unsafe { libc::sigaction(signal, new, old.as_mut_ptr()) })?;
+    // SAFETY: sigaction(2) has filled it.
+    Ok(unsafe { old.assume_init() })
+}
+
+/// Notes to whom the handler is to pass the signal on.
+fn remember(signal: c_int, earlier: &libc::sigaction) {
+    let Some(number) = number(signal) else {
+        return;
+    };
+    let address = match earlier.sa_sigaction {
+        libc::SIG_DFL | libc::SIG_IGN => 0,
+        address if address == handler as *const () as usize => 0,
+        address => address,
+    };
+    let takes_info = earlier.sa_flags & libc::SA_SIGINFO != 0;
+    EARLIER_TAKES_INFO[number].store(takes_info, Ordering::SeqCst);
+    EARLIER[number].store(address, Ordering::SeqCst);
+}
+
+/// Runs on whichever thread the kernel interrupts, at any point of its program.
+extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
+    // SAFETY: the address is that of this thread's errno.
+    let errno = unsafe { *sys::errno_location() };
+    let Some(number) = number(signal) else {
+        return;
+    };
+    HANDLING.fetch_add(1, Ordering::SeqCst);
+    for node in Node::all().filter(|node| node.wanted[number].load(Ordering::SeqCst)) {
+        node.counts[number].fetch_add(1, Ordering::SeqCst);
+        let writer = node.writer.load(Ordering::SeqCst);
+        if writer != -1 && node.process.load(Ordering::SeqCst) == process() {
+            // SAFETY: the byte is valid for the length of the call. The descriptor is open: its counter
+            // waits for this handler before it closes it. A full pipe is readable, so that its error
+            // does not matter.
+            unsafe { libc::write(writer, [1_u8].as_ptr().cast(), 1) };
+        }
+    }
+    HANDLING.fetch_sub(1, Ordering::SeqCst);
+    pass_on(signal, number, info, context);
+    // SAFETY: as above.
+    unsafe { *sys::errno_location() = errno };
+}
+
+fn pass_on(signal: c_int, number: usize, info: *mut siginfo_t, context: *mut c_void) {
+    let address = EARLIER[number].load(Ordering::SeqCst);
+    if address == 0 {
+        return;
+    }
+    if EARLIER_TAKES_INFO[number].load(Ordering::SeqCst) {
+        // SAFETY: the kernel had this address as a handler of three arguments.
+        let earlier: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+            unsafe { mem::transmute(address) };
+        earlier(signal, info, context);
+    } else {
+        // SAFETY: the kernel had this address as a handler of one argument.
+        let earlier: extern "C" fn(c_int) = unsafe { mem::transmute(address) };
+        earlier(signal);
+    }
+}

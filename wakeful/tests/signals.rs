@@ -1,0 +1,227 @@
+//! Signals: each is counted, whichever thread it comes to, and the last to go leaves no trace.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::io::ErrorKind;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use common::{DEADLINE, Loop, QUIET, every_backend};
+use wakeful::signal::{Signal, Signals};
+use wakeful::{Interest, Token, Trigger};
+
+const TOKEN: Token = Token(9);
+
+/// Handlers are the process's, so one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends to this very thread: delivered when it returns.
+fn raise(signal: Signal) {
+    // SAFETY: every signal that is raised here has a handler.
+    assert_eq!(unsafe { libc::raise(signal.as_raw()) }, 0);
+}
+
+fn action(signal: Signal) -> usize {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: the second argument may be null, and the third is valid for the write of one struct.
+    let result = unsafe { libc::sigaction(signal.as_raw(), std::ptr::null(), action.as_mut_ptr()) };
+    assert_eq!(result, 0);
+    // SAFETY: the call succeeded, so it is filled.
+    unsafe { action.assume_init() }.sa_sigaction
+}
+
+/// Polls past interruptions until the signals are readable, and tells them.
+fn pending(events: &mut Loop, signals: &Signals) -> Vec<(Signal, u32)> {
+    loop {
+        match events.poll.poll(&mut events.events, Some(DEADLINE)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            result => result.unwrap(),
+        }
+        assert!(events.events.iter().any(|event| event.token() == TOKEN && event.is_readable()));
+        return signals.pending().iter().map(|it| (it.signal, it.count)).collect();
+    }
+}
+
+every_backend! {
+    fn counted_per_signal(backend) {
+        let _alone = alone();
+        for trigger in [Trigger::Edge, Trigger::Level] {
+            let mut events = Loop::new(backend);
+            let interest = Interest::READABLE.with_trigger(trigger);
+            let signals = Signals::new([Signal::USER1, Signal::USER2, Signal::HANGUP]).unwrap();
+            let signals = events.registry().register_owned(signals, TOKEN, interest).unwrap();
+            events.expect_silence();
+            for _ in 0..2 {
+                for _ in 0..3 {
+                    raise(Signal::USER1);
+                }
+                raise(Signal::HANGUP);
+                let found = pending(&mut events, &signals);
+                assert_eq!(found, [(Signal::HANGUP, 1), (Signal::USER1, 3)]);
+                assert_eq!(signals.pending(), []);
+                events.expect_silence();
+            }
+        }
+    }
+
+    /// Sent to the process, and to other threads, none of which blocks anything.
+    fn whichever_thread_they_come_to(backend) {
+        let _alone = alone();
+        let mut events = Loop::new(backend);
+        let signals = Signals::new([Signal::USER1]).unwrap();
+        let signals = events.registry().register_owned(signals, TOKEN, Interest::READABLE).unwrap();
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    raise(Signal::USER1);
+                    // SAFETY: the signal has a handler.
+                    unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) };
+                });
+            }
+        });
+        // The last may still be on its way, and the kernel merges those that have not been delivered.
+        let mut count = 0;
+        while count < 4 {
+            count += pending(&mut events, &signals).iter().map(|(_, count)| count).sum::<u32>();
+        }
+        assert!(count <= 6);
+    }
+
+    fn several_count_the_same(backend) {
+        let _alone = alone();
+        let mut events = Loop::new(backend);
+        let before = action(Signal::USER2);
+        let first = Signals::new([Signal::USER2]).unwrap();
+        let second = Signals::new([Signal::USER2]).unwrap();
+        second.add(Signal::USER2).unwrap();
+        let second = events.registry().register_owned(second, TOKEN, Interest::READABLE).unwrap();
+        raise(Signal::USER2);
+        assert_eq!(first.pending().len(), 1);
+        assert_eq!(pending(&mut events, &second), [(Signal::USER2, 1)]);
+        drop(first);
+        raise(Signal::USER2);
+        assert_eq!(pending(&mut events, &second), [(Signal::USER2, 1)]);
+        assert_ne!(action(Signal::USER2), before);
+        second.remove(Signal::USER2).unwrap();
+        assert_eq!(action(Signal::USER2), before, "the last puts back what was there");
+    }
+}
+
+#[test]
+fn what_was_there_before_is_called_and_comes_back() {
+    static CALLED: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn earlier(_: libc::c_int) {
+        CALLED.fetch_add(1, Ordering::SeqCst);
+    }
+
+    let _alone = alone();
+    // SAFETY: the handler only adds to an atomic, which is async-signal-safe.
+    unsafe { libc::signal(libc::SIGALRM, earlier as *const () as libc::sighandler_t) };
+    let before = action(Signal::ALARM);
+    let signals = Signals::new([Signal::ALARM]).unwrap();
+    raise(Signal::ALARM);
+    assert_eq!((signals.pending().len(), CALLED.load(Ordering::SeqCst)), (1, 1));
+    drop(signals);
+    assert_eq!(action(Signal::ALARM), before);
+    raise(Signal::ALARM);
+    assert_eq!(CALLED.load(Ordering::SeqCst), 2);
+
+    // Who replaced the handler meanwhile keeps it.
+    let signals = Signals::new([Signal::ALARM]).unwrap();
+    // SAFETY: to ignore a signal is always possible.
+    unsafe { libc::signal(libc::SIGALRM, libc::SIG_IGN) };
+    drop(signals);
+    assert_eq!(action(Signal::ALARM), libc::SIG_IGN);
+    // SAFETY: as above; it is as it was before this test.
+    unsafe { libc::signal(libc::SIGALRM, libc::SIG_DFL) };
+}
+
+/// A child that was forked and executes nothing: what comes to it stays with it.
+#[test]
+fn a_forked_child_does_not_reach_its_parent() {
+    let _alone = alone();
+    let mut events = Loop::new(wakeful::Backend::available()[0]);
+    let signals = Signals::new([Signal::USER1]).unwrap();
+    let signals = events.registry().register_owned(signals, TOKEN, Interest::READABLE).unwrap();
+    // SAFETY: the child makes system calls only, and ends without running anything of Rust's.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: as above; the signal has the handler it inherited.
+        unsafe {
+            libc::raise(libc::SIGUSR1);
+            libc::_exit(0);
+        }
+    }
+    let mut status = 0;
+    // SAFETY: `status` is valid for the write of one integer. The child ends by itself.
+    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+    assert_eq!(status, 0);
+    let start = std::time::Instant::now();
+    while start.elapsed() < QUIET {
+        match events.poll.poll(&mut events.events, Some(QUIET)) {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Interrupted),
+            Ok(()) => assert!(events.events.is_empty()),
+        }
+    }
+    assert_eq!(signals.pending(), []);
+    raise(Signal::USER1);
+    assert_eq!(pending(&mut events, &signals), [(Signal::USER1, 1)]);
+}
+
+/// Closing waits for handlers on other threads: none writes to a descriptor that is something else by
+/// then.
+#[test]
+fn dropped_under_a_stream_of_signals() {
+    let _alone = alone();
+    let keeps = Signals::new([Signal::USER2]).unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    raise(Signal::USER2);
+                }
+            });
+        }
+        for _ in 0..2_000 {
+            let signals = Signals::new([Signal::USER2]).unwrap();
+            drop(signals);
+            // Most likely with the descriptors that were just closed.
+            let (reader, _writer) = wakeful_kernel::pipe::pipe().unwrap();
+            let error = wakeful_kernel::descriptor::read(&reader, &mut [0; 8]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::WouldBlock, "somebody wrote to it");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(keeps.pending()[0].count > 0);
+}
+
+#[test]
+fn what_cannot_be_handled_is_an_error_that_says_so() {
+    let _alone = alone();
+    for (number, word) in
+        [(libc::SIGKILL, "SIGTERM"), (libc::SIGSEGV, "fault"), (0, "SIGRTMAX"), (4711, "SIGRTMAX")]
+    {
+        let error = Signals::new([Signal::from_raw(number)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let error = "NOSUCH".parse::<Signal>().unwrap_err();
+    assert!(error.to_string().contains("SIGINT"), "{error}");
+    assert_eq!("10".parse::<Signal>().unwrap(), Signal::USER1);
+    assert_eq!("sighup".parse::<Signal>().unwrap(), Signal::HANGUP);
+    assert_eq!(format!("{:?} {}", Signal::CHILD, Signal::from_raw(63)), "SIGCHLD signal 63");
+}
+
+#[test]
+fn signals_cross_threads() {
+    fn crosses<T: Send + Sync>() {}
+    crosses::<Signals>();
+}
