@@ -174,3 +174,13 @@ fn many_timers() {
     assert!(text.contains("reported: 25000") && text.contains("cancelled: 25000"), "{text}");
     assert!(text.ends_with("every timer once, in the order of the deadlines\n"), "{text}");
 }
+
+#[test]
+fn signals_are_counted() {
+    let text = finish(example("signals").spawn().unwrap());
+    let count = |signal| -> u32 {
+        let counts = text.lines().filter_map(|line| line.strip_suffix(signal));
+        counts.map(|count| count.trim_end_matches(" × ").parse::<u32>().unwrap()).sum()
+    };
+    assert_eq!((count("SIGUSR1"), count("SIGTERM")), (2, 1), "{text}");
+}

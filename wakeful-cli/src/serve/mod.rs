@@ -22,7 +22,7 @@ use wakeful::{Poll, Token};
 use self::server::Server;
 use self::service::Service;
 use self::statistics::Statistics;
-use self::stop::{Signals, Stop};
+use self::stop::Stop;
 use crate::memory::{self, Bytes};
 use crate::output::Output;
 
@@ -105,8 +105,7 @@ where
     S: Service + Send,
     S::State: Send,
 {
-    // Before any thread is started, so that all of them leave the signals to the loop.
-    let signals = Signals::block()?;
+    let signals = stop::signals()?;
     let listeners = listeners(arguments)?;
     let address = listeners[0].local_addr()?;
     let polls = (0..listeners.len())

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 use wakeful::net::{TcpListener, TcpStream};
+use wakeful::signal::Signals;
 use wakeful::time::TimerKey;
 use wakeful::{Events, Interest, Poll, Registered, Token};
 
 use super::service::{Context, Drive, Key, Service};
 use super::statistics::Statistics;
-use super::stop::{Signals, Stop};
+use super::stop::Stop;
 use super::{LISTENER, SIGNALS, STOP};
 
 const EVENTS: usize = 256;
@@ -30,7 +31,7 @@ pub(super) struct Server<S: Service> {
     again: Vec<Key>,
     /// When to accept once more.
     paused_until: Option<Instant>,
-    signals: Option<Signals>,
+    signals: Option<Registered<Signals>>,
     stop: Arc<Stop>,
     grace: Duration,
     /// When a stopping server ends, finished or not.
@@ -73,8 +74,8 @@ impl<S: Service> Server<S> {
 
     /// Makes this loop the one that hears of signals.
     pub(super) fn watch(&mut self, signals: Signals) -> io::Result<()> {
-        signals.register(self.poll.registry())?;
-        self.signals = Some(signals);
+        let registry = self.poll.registry();
+        self.signals = Some(registry.register_owned(signals, SIGNALS, Interest::READABLE)?);
         Ok(())
     }
 
@@ -94,11 +95,7 @@ impl<S: Service> Server<S> {
                 match event.token() {
                     LISTENER => accepts = true,
                     STOP => stops = true,
-                    SIGNALS => {
-                        while self.signals.as_ref().is_some_and(Signals::take) {
-                            self.stop.raise();
-                        }
-                    }
+                    SIGNALS => self.take_signals(),
                     // Reset, or closed both ways: there is nobody to serve any more.
                     Token(index) if event.is_write_closed() => self.close(index, now),
                     Token(index) => self.drive(index, now),
@@ -115,6 +112,14 @@ impl<S: Service> Server<S> {
             self.drive_the_rest(now);
         }
         Ok(self.statistics)
+    }
+
+    fn take_signals(&self) {
+        for delivery in self.signals.iter().flat_map(|signals| signals.pending()) {
+            for _ in 0..delivery.count {
+                self.stop.raise();
+            }
+        }
     }
 
     fn is_over(&self, now: Instant) -> bool {

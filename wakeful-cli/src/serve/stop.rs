@@ -1,38 +1,16 @@
 //! How a server is told to stop: a signal to one loop, which wakes the others.
 
 use std::io;
-use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use wakeful::unix::SourceFd;
-use wakeful::{Interest, Registry, Trigger, Waker};
-use wakeful_kernel::linux::SignalFd;
-use wakeful_kernel::signal::SignalSet;
+use wakeful::signal::{Signal, Signals};
+use wakeful::{Registry, Waker};
 
-use super::{SIGNALS, STOP};
+use super::STOP;
 
-/// ^C and kill(1), taken out of the ordinary way of signals.
-pub(super) struct Signals {
-    descriptor: SignalFd,
-}
-
-impl Signals {
-    /// Blocks the signals in this thread and those that it starts from now on.
-    pub(super) fn block() -> anyhow::Result<Signals> {
-        let signals = SignalSet::of(&[libc::SIGINT, libc::SIGTERM])?;
-        signals.block()?;
-        Ok(Signals { descriptor: SignalFd::new(&signals)? })
-    }
-
-    pub(super) fn register(&self, registry: &Registry) -> io::Result<()> {
-        let level = Interest::READABLE.with_trigger(Trigger::Level);
-        registry.register(&mut SourceFd(&self.descriptor.as_raw_fd()), SIGNALS, level)
-    }
-
-    /// Takes one signal; whether there was one.
-    pub(super) fn take(&self) -> bool {
-        self.descriptor.read().is_ok()
-    }
+/// ^C and kill(1).
+pub(super) fn signals() -> io::Result<Signals> {
+    Signals::new([Signal::INTERRUPT, Signal::TERMINATE])
 }
 
 /// Shared by the loops.

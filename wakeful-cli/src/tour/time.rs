@@ -49,7 +49,7 @@ impl Act for Time {
     fn ready(&mut self, _: &Event, source: usize, stage: &mut Stage<'_>) -> anyhow::Result<()> {
         if source == TIMER {
             self.periods += self.timer.expirations()?;
-            stage.say(format_args!("{} periods of the timer have passed", self.periods))?;
+            stage.say(format_args!("periods of the timer so far: {}", self.periods))?;
             if self.periods >= PERIODS {
                 self.timer.disarm()?;
             }
