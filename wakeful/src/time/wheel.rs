@@ -63,7 +63,8 @@ pub struct Wheel<T> {
     present: u64,
     /// Distinguishes each placing of an entry from the others.
     sequence: u32,
-    slots: Box<[Slot]>,
+    /// All levels' slots, one level after another. None before the first insertion.
+    slots: Vec<Slot>,
     /// For each level a bit for each slot that is not empty.
     occupied: [u64; LEVELS],
     heap: BinaryHeap<Reverse<Item>>,
@@ -140,7 +141,7 @@ impl<T: Copy> Wheel<T> {
             count: 0,
             present: 0,
             sequence: 0,
-            slots: (0..LEVELS * SLOTS).map(|_| Slot::default()).collect(),
+            slots: Vec::new(),
             occupied: [0; LEVELS],
             heap: BinaryHeap::new(),
             heap_stale: 0,
@@ -164,6 +165,9 @@ impl<T: Copy> Wheel<T> {
     /// [`Full`].
     #[inline]
     pub fn insert(&mut self, deadline: u64, value: T) -> Result<Key, Full<T>> {
+        if self.slots.is_empty() {
+            self.slots.resize_with(LEVELS * SLOTS, Slot::default);
+        }
         let index = self.allocate(value)?;
         self.count += 1;
         self.place(index, deadline);
