@@ -51,6 +51,8 @@ struct Node {
     writer: AtomicI32,
     /// A forked child has a copy of this, and the pipe is its parent's.
     process: AtomicI32,
+    /// How many handlers may be about to write to the pipe.
+    writing: AtomicUsize,
     wanted: [AtomicBool; SIGNALS],
     counts: Numbers,
 }
@@ -58,15 +60,10 @@ struct Node {
 /// The latest node, which leads to all others.
 static NODES: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 
-/// How many threads are in the handler and may be about to write to a pipe.
-static HANDLING: AtomicUsize = AtomicUsize::new(0);
-
 /// The handler that was there before ours, for each signal: its address, 0 if there was none.
 static EARLIER: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
-/// Whether that takes three arguments (`SA_SIGINFO`).
-static EARLIER_TAKES_INFO: [AtomicBool; SIGNALS] = [const { AtomicBool::new(false) }; SIGNALS];
-
-/// The signals that have our handler, and what they are to have again.
+/// The signals that have our handler, and what they are to have again. Those too over whose handler
+/// somebody else has put one, which may pass on to ours: to put ours over that would be a circle.
 static INSTALLED: Mutex<BTreeMap<c_int, Installed>> = Mutex::new(BTreeMap::new());
 
 struct Installed {
@@ -81,15 +78,20 @@ fn installed() -> MutexGuard<'static, BTreeMap<c_int, Installed>> {
 /// `sigaction(signal, handler)`—Counts signals, and is readable when there are some.
 ///
 /// Any number of counters can count the same signal. The first gives it a handler, with `SA_RESTART` and
-/// `SA_ONSTACK`, which passes the signal on to the handler that was there before; the last puts back
-/// what was there before, unless somebody else has replaced the handler meanwhile. It does not matter
-/// which thread the kernel delivers to.
+/// `SA_ONSTACK`, which calls the handler that was there before (with its own mask and flags, not that
+/// one's); the last puts back what was there before, unless somebody else has replaced the handler
+/// meanwhile. Who replaces it, and does not pass on to it, takes the signal away from every counter. It
+/// does not matter which thread the kernel delivers to.
+///
+/// A signal that was sent before the last counter was dropped may be delivered after it, and then does
+/// what it did before, such as to end the program.
 ///
 /// The kernel merges signals that are sent before an earlier one of the same number is delivered (but for
 /// the real-time signals), so a count is that of deliveries.
 ///
-/// In a child that was forked, but has not executed another program, counters are silent, and its
-/// parent hears nothing of the child's signals.
+/// In a child that was forked, but has not executed another program, the parent's counters are silent,
+/// the handlers stay, and the parent hears nothing of the child's signals. The child can have counters
+/// of its own, unless another thread was changing one at the time of the fork.
 ///
 /// # References
 /// - [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html),
@@ -160,13 +162,18 @@ impl SignalCounter {
         }
         // First, so that the very first signal counts.
         wanted.store(true, Ordering::SeqCst);
-        if let Some(entry) = installed.get_mut(&signal) {
-            entry.counters += 1;
-            return Ok(());
-        }
+        let counters = match installed.get_mut(&signal) {
+            // Ours is in force, or somebody else's, who may pass on to it.
+            Some(entry) if exchange(signal, None).is_ok_and(|now| is_handler(&now)) => {
+                entry.counters += 1;
+                return Ok(());
+            }
+            Some(entry) => entry.counters,
+            None => 0,
+        };
         match install(signal) {
             Ok(earlier) => {
-                installed.insert(signal, Installed { counters: 1, earlier });
+                installed.insert(signal, Installed { counters: counters + 1, earlier });
                 Ok(())
             }
             Err(source) => {
@@ -197,10 +204,14 @@ impl SignalCounter {
         if entry.counters > 0 {
             return Ok(());
         }
-        let Some(Installed { earlier, .. }) = installed.remove(&signal) else {
-            return Ok(());
-        };
-        restore(signal, &earlier).map_err(|source| SigactionError { signal, source })
+        match restore(signal, &entry.earlier) {
+            Ok(false) => Ok(()),
+            Ok(true) => {
+                installed.remove(&signal);
+                Ok(())
+            }
+            Err(source) => Err(SigactionError { signal, source }),
+        }
     }
 
     /// The signals it counts, in ascending order.
@@ -239,9 +250,9 @@ impl Drop for SignalCounter {
             let _ = self.unwatch(signal);
         }
         self.node.writer.store(-1, Ordering::SeqCst);
-        // Whoever read the descriptor before that is in the handler. It must not be closed, and perhaps
-        // opened as something else, before they are out of it.
-        while HANDLING.load(Ordering::SeqCst) != 0 {
+        // Who has read the descriptor before that is going to write to it. It must not be closed, and
+        // perhaps opened as something else, before that. Nobody joins them any more.
+        while self.node.writing.load(Ordering::SeqCst) != 0 {
             thread::yield_now();
         }
         self.node.in_use.store(false, Ordering::SeqCst);
@@ -253,6 +264,10 @@ impl Node {
     fn claim() -> &'static Node {
         let unused = Node::all().find(|node| !node.in_use.swap(true, Ordering::SeqCst));
         if let Some(node) = unused {
+            if node.process.load(Ordering::SeqCst) != process() {
+                // Copied by a fork, perhaps in the middle of another thread's handler.
+                node.writing.store(0, Ordering::SeqCst);
+            }
             return node;
         }
         let node = Box::leak(Box::new(Node {
@@ -260,6 +275,7 @@ impl Node {
             in_use: AtomicBool::new(true),
             writer: AtomicI32::new(-1),
             process: AtomicI32::new(0),
+            writing: AtomicUsize::new(0),
             wanted: [const { AtomicBool::new(false) }; SIGNALS],
             counts: [const { AtomicU32::new(0) }; SIGNALS],
         }));
@@ -325,11 +341,19 @@ fn install(signal: c_int) -> io::Result<libc::sigaction> {
 }
 
 /// Gives the signal back what it had, unless it has got something else than our handler meanwhile.
-fn restore(signal: c_int, earlier: &libc::sigaction) -> io::Result<()> {
-    if exchange(signal, None)?.sa_sigaction == handler as *const () as libc::sighandler_t {
+/// Whether ours is out of use: not so if it has got another handler, which may pass on to ours.
+fn restore(signal: c_int, earlier: &libc::sigaction) -> io::Result<bool> {
+    let now = exchange(signal, None)?;
+    if now.sa_sigaction == handler as *const () as libc::sighandler_t {
         exchange(signal, Some(earlier))?;
+        return Ok(true);
     }
-    Ok(())
+    Ok(!is_handler(&now))
+}
+
+/// Whether this is a function, ours or another, and not one of the two that are none.
+fn is_handler(action: &libc::sigaction) -> bool {
+    !matches!(action.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN)
 }
 
 fn exchange(signal: c_int, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
@@ -352,8 +376,6 @@ fn remember(signal: c_int, earlier: &libc::sigaction) {
         address if address == handler as *const () as usize => 0,
         address => address,
     };
-    let takes_info = earlier.sa_flags & libc::SA_SIGINFO != 0;
-    EARLIER_TAKES_INFO[number].store(takes_info, Ordering::SeqCst);
     EARLIER[number].store(address, Ordering::SeqCst);
 }
 
@@ -364,9 +386,10 @@ extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void)
     let Some(number) = number(signal) else {
         return;
     };
-    HANDLING.fetch_add(1, Ordering::SeqCst);
     for node in Node::all().filter(|node| node.wanted[number].load(Ordering::SeqCst)) {
+        node.writing.fetch_add(1, Ordering::SeqCst);
         node.counts[number].fetch_add(1, Ordering::SeqCst);
+        // Only now: a counter that is dropped takes it away first, and then waits for the writers.
         let writer = node.writer.load(Ordering::SeqCst);
         if writer != -1 && node.process.load(Ordering::SeqCst) == process() {
             // SAFETY: the byte is valid for the length of the call. The descriptor is open: its counter
@@ -374,8 +397,8 @@ extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void)
             // does not matter.
             unsafe { libc::write(writer, [1_u8].as_ptr().cast(), 1) };
         }
+        node.writing.fetch_sub(1, Ordering::SeqCst);
     }
-    HANDLING.fetch_sub(1, Ordering::SeqCst);
     pass_on(signal, number, info, context);
     // SAFETY: as above.
     unsafe { *sys::errno_location() = errno };
@@ -386,14 +409,9 @@ fn pass_on(signal: c_int, number: usize, info: *mut siginfo_t, context: *mut c_v
     if address == 0 {
         return;
     }
-    if EARLIER_TAKES_INFO[number].load(Ordering::SeqCst) {
-        // SAFETY: the kernel had this address as a handler of three arguments.
-        let earlier: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
-            unsafe { mem::transmute(address) };
-        earlier(signal, info, context);
-    } else {
-        // SAFETY: the kernel had this address as a handler of one argument.
-        let earlier: extern "C" fn(c_int) = unsafe { mem::transmute(address) };
-        earlier(signal);
-    }
+    // SAFETY: the kernel had this address as a handler. It calls all of them with three arguments, those
+    // that take but one included.
+    let earlier: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
+        unsafe { mem::transmute(address) };
+    earlier(signal, info, context);
 }

@@ -113,14 +113,16 @@ impl fmt::Debug for Signal {
 ///
 /// While there is a `Signals` for a signal, the signal does not do what it does by itself (end the
 /// program, for most), and any number of them count the same one. A handler that was there before is
-/// still called; when the last `Signals` is dropped, what was there before is there again. It does not
-/// matter which threads block signals, as long as one does not.
+/// still called; when the last `Signals` is dropped, what was there before is there again, also for a
+/// signal that was sent before and not delivered yet. Who replaces the handler, and does not pass on to
+/// it, takes the signal away from all of them. It does not matter which threads block signals, as
+/// long as one does not. An event may find nothing, if what it tells of has been taken already.
 ///
 /// A handler interrupts the wait of the thread it runs on: [`Poll::poll`](crate::Poll::poll) may answer
 /// with `Interrupted`, and reports the signal when polled again.
 ///
-/// In a child that was forked, but has not executed another program, a `Signals` is silent, and the
-/// parent hears nothing of the child's signals.
+/// In a child that was forked, but has not executed another program, its parent's `Signals` are silent,
+/// the signals stay handled, and the parent hears nothing of them.
 ///
 /// ```
 /// use wakeful::signal::{Signal, Signals};

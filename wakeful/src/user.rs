@@ -21,7 +21,8 @@ use crate::rearm::Direction;
 /// The receiving end of a queue of `T`, and a source.
 ///
 /// Each item that was accepted comes out exactly once, those of one sender in the order in which they
-/// were sent. A burst of items costs one system call to send and one to receive.
+/// were sent. A burst of items costs one system call to send and one to receive. An event may find
+/// nothing, if what it tells of has been taken already.
 ///
 /// ```
 /// use std::thread;
@@ -64,9 +65,7 @@ struct Shared<T> {
 
 struct Queue<T> {
     items: VecDeque<T>,
-    /// Emptied by the receiver, to be used again.
-    spare: VecDeque<T>,
-    /// Somebody has rung, or is about to, since the receiver last took everything.
+    /// Somebody has rung, or is about to, since the receiver last began to take.
     rung: bool,
     /// The receiver's, as long as there is one: when it goes its descriptor is closed.
     bell: Option<Arc<Bell>>,
@@ -92,12 +91,7 @@ impl<T> Events<T> {
             ));
         }
         let bell = Arc::new(Bell::new()?);
-        let queue = Queue {
-            items: VecDeque::new(),
-            spare: VecDeque::new(),
-            rung: false,
-            bell: Some(Arc::clone(&bell)),
-        };
+        let queue = Queue { items: VecDeque::new(), rung: false, bell: Some(Arc::clone(&bell)) };
         let shared = Arc::new(Shared { queue: Mutex::new(queue), capacity });
         Ok(Events { inner: IoSource::new(bell), shared })
     }
@@ -107,20 +101,19 @@ impl<T> Events<T> {
         Sender { shared: Arc::clone(&self.shared) }
     }
 
-    /// Takes everything that is in the queue.
+    /// Takes what is in the queue by now, one item after another.
     ///
-    /// What the iterator has not handed out when it is dropped goes back to where it was, and is
-    /// reported anew.
+    /// If something is left when the iterator is dropped, because it was not used to its end or because
+    /// more was sent meanwhile, the queue is reported anew.
     pub fn drain(&self) -> Drain<'_, T> {
         // Silent first: whoever sends from here on rings again, or finds that somebody has.
         self.inner.get().silence();
         let mut queue = self.shared.queue();
-        let spare = mem::take(&mut queue.spare);
-        let items = mem::replace(&mut queue.items, spare);
         queue.rung = false;
+        let remaining = queue.items.len();
         drop(queue);
         self.inner.drained(Direction::Read);
-        Drain { events: self, items }
+        Drain { events: self, remaining }
     }
 
     /// How many items wait.
@@ -217,36 +210,30 @@ impl<T: fmt::Debug> Error for Rejected<T> {}
 #[must_use = "items are received by iterating"]
 pub struct Drain<'events, T> {
     events: &'events Events<T>,
-    items: VecDeque<T>,
+    remaining: usize,
 }
 
 impl<T> Iterator for Drain<'_, T> {
     type Item = T;
 
     fn next(&mut self) -> Option<T> {
-        self.items.pop_front()
+        self.remaining = self.remaining.checked_sub(1)?;
+        self.events.shared.queue().items.pop_front()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.items.len(), Some(self.items.len()))
+        (0, Some(self.remaining))
     }
 }
-
-impl<T> ExactSizeIterator for Drain<'_, T> {}
 
 impl<T> FusedIterator for Drain<'_, T> {}
 
 impl<T> Drop for Drain<'_, T> {
     fn drop(&mut self) {
-        let shared = &self.events.shared;
-        let mut queue = shared.queue();
-        if self.items.is_empty() {
-            queue.spare = mem::take(&mut self.items);
-            return;
+        let queue = self.events.shared.queue();
+        if !queue.items.is_empty() {
+            ring(queue);
         }
-        self.items.append(&mut queue.items);
-        queue.items = mem::take(&mut self.items);
-        ring(queue);
     }
 }
 
@@ -278,6 +265,6 @@ impl<T> fmt::Debug for Sender<T> {
 
 impl<T> fmt::Debug for Drain<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Drain").field("len", &self.len()).finish()
+        f.debug_struct("Drain").field("remaining", &self.remaining).finish_non_exhaustive()
     }
 }

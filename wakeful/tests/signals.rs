@@ -75,6 +75,8 @@ every_backend! {
         let _alone = alone();
         let mut events = Loop::new(backend);
         let signals = Signals::new([Signal::USER1]).unwrap();
+        // Forgotten, and so never dropped: what was sent to the process may come after this test.
+        std::mem::forget(Signals::new([Signal::USER1]).unwrap());
         let signals = events.registry().register_owned(signals, TOKEN, Interest::READABLE).unwrap();
         thread::scope(|scope| {
             for _ in 0..3 {
@@ -141,6 +143,44 @@ fn what_was_there_before_is_called_and_comes_back() {
     assert_eq!(action(Signal::ALARM), libc::SIG_IGN);
     // SAFETY: as above; it is as it was before this test.
     unsafe { libc::signal(libc::SIGALRM, libc::SIG_DFL) };
+}
+
+/// Somebody puts a handler over ours and passes on to it; then ours go and others come.
+#[test]
+fn a_handler_over_ours_makes_no_circle() {
+    static OURS: AtomicUsize = AtomicUsize::new(0);
+    static CALLED: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn over(signal: libc::c_int) {
+        CALLED.fetch_add(1, Ordering::SeqCst);
+        // SAFETY: it is the address of the handler that was in force, which takes up to three arguments.
+        let ours: extern "C" fn(libc::c_int, usize, usize) =
+            unsafe { std::mem::transmute(OURS.load(Ordering::SeqCst)) };
+        ours(signal, 0, 0);
+    }
+
+    let _alone = alone();
+    let first = Signals::new([Signal::WINDOW_CHANGE]).unwrap();
+    OURS.store(action(Signal::WINDOW_CHANGE), Ordering::SeqCst);
+    // SAFETY: the handler adds to an atomic and calls one that is async-signal-safe.
+    unsafe { libc::signal(libc::SIGWINCH, over as *const () as libc::sighandler_t) };
+    raise(Signal::WINDOW_CHANGE);
+    assert_eq!((first.pending().len(), CALLED.load(Ordering::SeqCst)), (1, 1));
+    drop(first);
+    raise(Signal::WINDOW_CHANGE);
+    let second = Signals::new([Signal::WINDOW_CHANGE]).unwrap();
+    raise(Signal::WINDOW_CHANGE);
+    assert_eq!((second.pending()[0].count, CALLED.load(Ordering::SeqCst)), (1, 3));
+    drop(second);
+
+    // Over nothing at all they can be put again.
+    // SAFETY: to ignore a signal is always possible.
+    unsafe { libc::signal(libc::SIGWINCH, libc::SIG_IGN) };
+    let third = Signals::new([Signal::WINDOW_CHANGE]).unwrap();
+    raise(Signal::WINDOW_CHANGE);
+    assert_eq!(third.pending().len(), 1);
+    drop(third);
+    assert_eq!(action(Signal::WINDOW_CHANGE), libc::SIG_IGN);
 }
 
 /// A child that was forked and executes nothing: what comes to it stays with it.

@@ -70,6 +70,28 @@ every_backend! {
         events.expect_silence();
     }
 
+    fn bounded_and_in_order_whatever_the_receiver_does(backend) {
+        let mut events = Loop::new(backend);
+        let queue = Events::new(4).unwrap();
+        let sender = queue.sender();
+        let queue = events.registry().register_owned(queue, TOKEN, Interest::READABLE).unwrap();
+        let (mut sent, mut received) = (0, 0);
+        for _ in 0..100 {
+            let (mut first, mut second) = (queue.drain(), queue.drain());
+            while sender.send(sent).is_ok() {
+                sent += 1;
+            }
+            assert_eq!(queue.len(), 4);
+            for item in first.next().into_iter().chain(second.next()) {
+                assert_eq!(item, received);
+                received += 1;
+            }
+        }
+        events.expect_readable(TOKEN);
+        assert_eq!(queue.drain().collect::<Vec<_>>(), Vec::from_iter(received..sent));
+        events.expect_silence();
+    }
+
     fn exactly_once_and_in_order_from_many_threads(backend) {
         const SENDERS: usize = 4;
         const ITEMS: usize = 5_000;

@@ -165,3 +165,49 @@ fn what_is_removed_is_forgotten() {
         assert_eq!(wheel.next_deadline(), None);
     }
 }
+
+/// With many removals slots and the heap are swept, and what is left is all there.
+#[test]
+fn sweeping_keeps_what_was_not_removed() {
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut draw = || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    for round in 0..300 {
+        let (mut wheel, mut model) = (Wheel::new(), BTreeMap::new());
+        let mut keys = Vec::new();
+        let mut now = 0;
+        // Within a tick, so that they lie in the heap, and up to hours, on the higher levels.
+        let span = 1_u64 << (10 + round % 30);
+        for timer in 0..3_000 {
+            match draw() % 8 {
+                0..=3 => {
+                    let deadline = now + draw() % span;
+                    keys.push((wheel.insert(deadline, timer).unwrap(), (deadline, timer)));
+                    model.insert((deadline, timer), ());
+                }
+                4..=6 if keys.len() > 1 => {
+                    for _ in 0..2 {
+                        let (key, timer) = keys.swap_remove(draw() as usize % keys.len());
+                        assert_eq!(wheel.remove(key).is_some(), model.remove(&timer).is_some());
+                    }
+                }
+                _ if draw() % 40 == 0 => {
+                    now += draw() % span / 2;
+                    while let Some(timer) = wheel.pop(now) {
+                        let ((deadline, expected), ()) = model.pop_first().unwrap();
+                        assert!(deadline <= now);
+                        assert_eq!(timer, expected);
+                    }
+                }
+                _ => {}
+            }
+            let earliest = model.first_key_value().map(|(&(deadline, _), ())| deadline);
+            let next = wheel.next_deadline();
+            assert!(next <= earliest && next.is_some() == earliest.is_some());
+        }
+    }
+}
