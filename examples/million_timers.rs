@@ -17,7 +17,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let count: usize = std::env::args().nth(1).as_deref().unwrap_or("1000000").parse()?;
+    let count = std::env::args().nth(1).unwrap_or_else(|| "1000000".to_owned());
+    let count: usize =
+        count.parse().map_err(|_| format!("COUNT is a number of timers, not {count:?}"))?;
     // In the past, so that nobody has to wait for them.
     let start = Instant::now();
     let spread = Duration::from_secs(60);

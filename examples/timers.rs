@@ -17,7 +17,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let unit: u64 = std::env::var("UNIT_MS").as_deref().unwrap_or("1000").parse()?;
+    let unit = std::env::var("UNIT_MS").unwrap_or_else(|_| "1000".to_owned());
+    let unit: u64 =
+        unit.parse().map_err(|_| format!("UNIT_MS is a number of milliseconds, not {unit:?}"))?;
     let second = Duration::from_millis(unit);
     let mut poll = Poll::new()?;
     let mut timers = Vec::new();

@@ -6,7 +6,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use wakeful_kernel::guard::{Guard, LastWord};
 
-use crate::event::source_by_descriptor;
 use crate::rearm::{self, Cause, Direction};
 
 /// A descriptor's owner that tells re-arming pollers when it was drained and when it is closed.
@@ -119,8 +118,6 @@ impl<T: AsFd> AsFd for IoSource<T> {
     }
 }
 
-source_by_descriptor!([T: AsFd] IoSource<T>, IoSource::raw_fd);
-
 impl<T: AsFd + fmt::Debug> fmt::Debug for IoSource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.get().fmt(f)
@@ -130,29 +127,7 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for IoSource<T> {
 /// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor.
 macro_rules! source {
     ($name:ident) => {
-        impl crate::event::Source for $name {
-            fn register(
-                &mut self,
-                registry: &crate::Registry,
-                token: crate::Token,
-                interest: crate::Interest,
-            ) -> std::io::Result<()> {
-                crate::event::Source::register(&mut self.inner, registry, token, interest)
-            }
-
-            fn reregister(
-                &mut self,
-                registry: &crate::Registry,
-                token: crate::Token,
-                interest: crate::Interest,
-            ) -> std::io::Result<()> {
-                crate::event::Source::reregister(&mut self.inner, registry, token, interest)
-            }
-
-            fn deregister(&mut self, registry: &crate::Registry) -> std::io::Result<()> {
-                crate::event::Source::deregister(&mut self.inner, registry)
-            }
-        }
+        crate::event::source_by_descriptor!([] $name, |source| source.inner.raw_fd());
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

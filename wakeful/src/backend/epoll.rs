@@ -118,9 +118,10 @@ fn flags(interest: Interest) -> Flags {
 ///
 /// First form: an eventfd, edge-triggered and never read, one write(2) per wake-up. Second form,
 /// where there is no eventfd, or once a caller's token equals [`EVENTFD_TOKEN`]: an unbound socket,
-/// always writable, that is armed one-shot for `WRNORM`, one epoll_ctl(2) per wake-up. No registration of a caller can ask
-/// for that bit, so its event is told from theirs without a token. It is not the first form
-/// because its wake-ups take longer: epoll_ctl holds the mutex for which the woken thread waits.
+/// always writable, that is armed one-shot for `WRNORM`, one epoll_ctl(2) per wake-up. No registration
+/// of a caller can ask for that bit, so its event is told from theirs without a token. It is not the
+/// first form because its wake-ups take longer: epoll_ctl holds the mutex for which the woken thread
+/// waits.
 #[derive(Debug, Default)]
 struct WakeObject {
     eventfd: OnceLock<EventFd>,
