@@ -184,3 +184,11 @@ fn signals_are_counted() {
     };
     assert_eq!((count("SIGUSR1"), count("SIGTERM")), (2, 1), "{text}");
 }
+
+#[test]
+fn child_exit() {
+    let text = finish(example("child_exit").spawn().unwrap());
+    for line in ["child 0: exit status: 7", "child 1: signal: 15", "child 2: signal: 9"] {
+        assert_eq!(text.matches(line).count(), 1, "{line:?} in {text}");
+    }
+}

@@ -7,6 +7,7 @@
 //! | [`pipe::pipe`] | `pipe2`, `pipe` | Unix |
 //! | [`signal::SignalSet`] | `sigset_t`, `pthread_sigmask` | Unix |
 //! | [`signal_counter::SignalCounter`] | `sigaction` | Unix |
+//! | [`process::send_signal`] | `kill` | Unix |
 //! | [`linux::EventFd`] | `eventfd` | Linux |
 //! | [`linux::TimerFd`] | `timerfd_create`, `timerfd_settime`, `timerfd_gettime` | Linux |
 //! | [`linux::SignalFd`] | `signalfd` | Linux |
@@ -36,6 +37,7 @@ pub mod descriptor;
 pub mod guard;
 pub mod pipe;
 pub mod poll;
+pub mod process;
 pub mod readiness;
 pub mod signal;
 pub mod signal_counter;

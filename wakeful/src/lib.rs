@@ -38,7 +38,7 @@
 //! | registrations | [`event::Source`], [`Registered`], [`unix::SourceFd`] |
 //! | other threads | [`Waker`]; `Registry` and `Waker` are `Send + Sync` |
 //! | backends | [`Backend`], [`Capabilities`], [`Poll::builder`] |
-//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`], [`signal::Signals`] |
+//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`], [`signal::Signals`], [`process::Exit`] |
 //! | deadlines | [`Poll::timers`], [`time::Timers`] |
 //!
 //! # Coming from mio
@@ -60,6 +60,7 @@ pub mod event;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod pipe;
+pub mod process;
 pub mod signal;
 pub mod time;
 pub mod unix;

@@ -209,13 +209,17 @@ impl<S: Source + fmt::Debug> fmt::Debug for Registered<S> {
     }
 }
 
-/// A registration that failed to begin or to end, with the source that it was about.
+/// A failure, most often of a registration to begin or to end, with the source that it was about.
 pub struct SourceError<S> {
     source: S,
     error: io::Error,
 }
 
 impl<S> SourceError<S> {
+    pub(crate) fn new(source: S, error: io::Error) -> SourceError<S> {
+        SourceError { source, error }
+    }
+
     /// The source, to use it in another way.
     pub fn into_source(self) -> S {
         self.source

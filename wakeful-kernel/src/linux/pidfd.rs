@@ -143,6 +143,16 @@ impl PidFd {
         }
     }
 
+    /// `waitid(P_PIDFD, self, &info, WEXITED | WNOHANG | WNOWAIT)`—Looks at the child's exit state, if it
+    /// has ended, and leaves it to be taken.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](PidFd::try_wait).
+    pub fn peek(&self) -> Result<Option<ExitState>, PidFdWaitError> {
+        self.wait_with(libc::WNOHANG | libc::WNOWAIT)
+    }
+
     fn wait_with(&self, options: c_int) -> Result<Option<ExitState>, PidFdWaitError> {
         let fd = self.fd.as_raw_fd();
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();

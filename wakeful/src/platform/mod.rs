@@ -49,7 +49,15 @@ mod timer;
 #[path = "generic/timer.rs"]
 mod timer;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux/process.rs"]
+mod process;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "generic/process.rs"]
+mod process;
+
 pub(crate) use bell::Bell;
+pub(crate) use process::Process;
 #[cfg(feature = "net")]
 pub(crate) use reuse_port::set_reuse_port;
 #[cfg(feature = "net")]

@@ -1,0 +1,61 @@
+//! Processes, by their numbers.
+
+use crate::error::check;
+
+operation_error! {
+    /// A signal could not be sent.
+    KillError: "kill" {
+        /// The process.
+        pid: u32,
+        /// The signal.
+        signal: i32,
+    },
+    advice: |_, errno| match errno {
+        libc::ESRCH => "there is no such process: it has ended and was waited for",
+        libc::EINVAL => "process numbers go from 1 to 2147483647, signal numbers from 0 to SIGRTMAX",
+        libc::EPERM => "the process is another user's",
+        _ => "",
+    }
+}
+
+/// `kill(pid, signal)`—Sends a signal to one process; 0 only checks that it could be sent.
+///
+/// A number may mean another process by now, unless it is that of a child that was not waited for.
+/// Process groups, which kill(2) takes as zero and negative numbers, are refused.
+///
+/// # References
+/// - [Linux](https://man7.org/linux/man-pages/man2/kill.2.html)
+/// - [POSIX](https://pubs.opengroup.org/onlinepubs/9799919799/functions/kill.html)
+///
+/// # Errors
+///
+/// `ESRCH`: no such process. `EPERM`: not this user's. `EINVAL`: no process number, or no signal.
+///
+/// ```
+/// wakeful_kernel::process::send_signal(std::process::id(), 0)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[doc(alias = "kill")]
+pub fn send_signal(pid: u32, signal: i32) -> Result<(), KillError> {
+    let error = |source| KillError { pid, signal, source };
+    let number = libc::pid_t::try_from(pid).ok().filter(|&number| number > 0);
+    let Some(number) = number else {
+        return Err(error(std::io::Error::from_raw_os_error(libc::EINVAL)));
+    };
+    // SAFETY: the call takes integers.
+    check(unsafe { libc::kill(number, signal) }).map(drop).map_err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_not_a_process() {
+        for pid in [0, u32::MAX, u32::MAX - 1] {
+            let error = send_signal(pid, 0).unwrap_err();
+            assert_eq!(error.io_error().raw_os_error(), Some(libc::EINVAL));
+            assert!(error.to_string().contains("2147483647"), "{error}");
+        }
+    }
+}
