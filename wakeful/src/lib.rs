@@ -38,7 +38,7 @@
 //! | registrations | [`event::Source`], [`Registered`], [`unix::SourceFd`] |
 //! | other threads | [`Waker`]; `Registry` and `Waker` are `Send + Sync` |
 //! | backends | [`Backend`], [`Capabilities`], [`Poll::builder`] |
-//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`], [`signal::Signals`], [`process::Exit`] |
+//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`], [`signal::Signals`], [`process::Exit`], [`watch::Watcher`] |
 //! | deadlines | [`Poll::timers`], [`time::Timers`] |
 //!
 //! # Coming from mio
@@ -65,6 +65,7 @@ pub mod signal;
 pub mod time;
 pub mod unix;
 pub mod user;
+pub mod watch;
 
 mod backend;
 mod capabilities;

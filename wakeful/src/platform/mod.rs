@@ -56,6 +56,13 @@ mod process;
 #[path = "generic/process.rs"]
 mod process;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux/watches/mod.rs"]
+mod watches;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "generic/watches.rs"]
+mod watches;
+
 pub(crate) use bell::Bell;
 pub(crate) use process::Process;
 #[cfg(feature = "net")]
@@ -65,3 +72,4 @@ pub(crate) use socket::{accept, new_socket};
 pub(crate) use timer::Timer;
 #[cfg(feature = "net")]
 pub(crate) use unix_address::{from_socket2, to_socket2};
+pub(crate) use watches::Watches;

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, unused_macros, missing_docs, missing_debug_implementations)]
 
 pub mod subject;
+pub mod watched;
 
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;

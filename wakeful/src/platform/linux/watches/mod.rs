@@ -1,0 +1,298 @@
+//! inotify: many watches of ours on few of the kernel's.
+//!
+//! The kernel has one watch for an inode, whatever its names and however often it is asked for. So each of
+//! the kernel's watches has a list of places: which watches of ours listen there, in which role. What the
+//! kernel reports is handed to each of them, and they say what it means.
+
+mod path;
+mod tree;
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use wakeful_kernel::linux::{self, AddWatchError, Inotify, WatchDescriptor, WatchFlags};
+
+use self::path::PathWatch;
+use self::tree::Tree;
+use crate::watch::{Change, Watch, WatchId};
+
+/// Holds some hundreds of records, and any one of them.
+const BUFFER: usize = 1 << 14;
+
+pub(crate) struct Watches {
+    inotify: Inotify,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    roots: HashMap<WatchId, Root>,
+    places: Places,
+    /// What the records read so far have come to.
+    changes: VecDeque<Change>,
+    buffer: Vec<u8>,
+    next: u64,
+}
+
+/// A watch of ours.
+enum Root {
+    Path(PathWatch),
+    Tree(Tree),
+}
+
+/// Whether a watch goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Lives,
+    Over,
+}
+
+type Places = HashMap<WatchDescriptor, Vec<Place>>;
+
+/// Who listens to a watch of the kernel's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    watch: WatchId,
+    role: Role,
+}
+
+/// What it is to them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// A directory of a tree, by its number there.
+    Directory(usize),
+    /// A directory in which one name is a step on a watched path, by the number of the step.
+    Step(usize),
+    /// The file at the end of a watched path.
+    File,
+}
+
+/// What the watches work with.
+struct Desk<'state> {
+    inotify: &'state Inotify,
+    places: &'state mut Places,
+    changes: &'state mut VecDeque<Change>,
+}
+
+impl Watches {
+    pub(crate) fn new() -> io::Result<Watches> {
+        let state = State { buffer: vec![0; BUFFER], ..State::default() };
+        Ok(Watches { inotify: Inotify::new()?, state: Mutex::new(state) })
+    }
+
+    pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
+        let absolute = std::path::absolute(&watch.path)?;
+        let is_directory = match fs::metadata(&absolute) {
+            Ok(metadata) => metadata.is_dir(),
+            Err(error) if error.kind() == ErrorKind::NotFound && watch.allow_missing => false,
+            Err(error) => return Err(error),
+        };
+        let mut state = self.state();
+        let id = WatchId(state.next);
+        state.next += 1;
+        let (roots, mut desk) = state.desk(&self.inotify);
+        let known = desk.changes.len();
+        let root = if is_directory {
+            Root::Tree(Tree::new(id, watch, absolute, &mut desk)?)
+        } else {
+            Root::Path(PathWatch::new(id, watch, absolute, &mut desk)?)
+        };
+        roots.insert(id, root);
+        if desk.changes.len() > known {
+            desk.nudge();
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn remove(&self, watch: WatchId) {
+        let mut state = self.state();
+        state.changes.retain(|change| change.watch != Some(watch));
+        let (roots, mut desk) = state.desk(&self.inotify);
+        if let Some(root) = roots.remove(&watch) {
+            root.release(&mut desk);
+        }
+    }
+
+    pub(crate) fn next_change(&self) -> Option<Change> {
+        let mut state = self.state();
+        loop {
+            if let Some(change) = state.changes.pop_front() {
+                return Some(change);
+            }
+            let mut buffer = mem::take(&mut state.buffer);
+            let read = self.inotify.read(&mut buffer);
+            let any = read.is_ok();
+            for record in read.into_iter().flatten() {
+                state.take(&self.inotify, &record);
+            }
+            state.buffer = buffer;
+            if !any {
+                state.settle(&self.inotify);
+                return state.changes.pop_front();
+            }
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn desk<'state>(
+        &'state mut self,
+        inotify: &'state Inotify,
+    ) -> (&'state mut HashMap<WatchId, Root>, Desk<'state>) {
+        let desk = Desk { inotify, places: &mut self.places, changes: &mut self.changes };
+        (&mut self.roots, desk)
+    }
+
+    /// Hands a record to all that listen there.
+    fn take(&mut self, inotify: &Inotify, record: &linux::Change<'_>) {
+        if record.flags().contains(WatchFlags::Q_OVERFLOW) {
+            self.changes.push_back(Change::overflow());
+            self.each(inotify, Root::catch_up);
+            return;
+        }
+        let listeners = if record.flags().contains(WatchFlags::IGNORED) {
+            // The kernel's watch is gone, and its number with it.
+            self.places.remove(&record.watch())
+        } else {
+            self.places.get(&record.watch()).cloned()
+        };
+        let (roots, mut desk) = self.desk(inotify);
+        for Place { watch, role } in listeners.unwrap_or_default() {
+            let fate = roots.get_mut(&watch).map(|root| root.notice(role, record, &mut desk));
+            if fate == Some(Fate::Over) {
+                if let Some(root) = roots.remove(&watch) {
+                    root.release(&mut desk);
+                }
+            }
+        }
+    }
+
+    /// There are no more records for now.
+    fn settle(&mut self, inotify: &Inotify) {
+        self.each(inotify, |root, desk| {
+            if let Root::Tree(tree) = root {
+                tree.settle(desk);
+            }
+            Fate::Lives
+        });
+    }
+
+    fn each(&mut self, inotify: &Inotify, act: impl Fn(&mut Root, &mut Desk<'_>) -> Fate) {
+        let (roots, mut desk) = self.desk(inotify);
+        let mut over = Vec::new();
+        for (&watch, root) in roots.iter_mut() {
+            if act(root, &mut desk) == Fate::Over {
+                over.push(watch);
+            }
+        }
+        for watch in over {
+            if let Some(root) = roots.remove(&watch) {
+                root.release(&mut desk);
+            }
+        }
+    }
+}
+
+impl Root {
+    fn notice(&mut self, role: Role, record: &linux::Change<'_>, desk: &mut Desk<'_>) -> Fate {
+        match (self, role) {
+            (Root::Tree(tree), Role::Directory(node)) => tree.notice(node, record, desk),
+            (Root::Path(path), Role::Step(step)) => path.notice_step(step, record, desk),
+            (Root::Path(path), Role::File) => path.notice_file(record, desk),
+            // A watch takes the places of its own kind only.
+            _ => Fate::Lives,
+        }
+    }
+
+    /// Changes were lost: finds out what is there now.
+    fn catch_up(&mut self, desk: &mut Desk<'_>) -> Fate {
+        match self {
+            Root::Tree(tree) => tree.catch_up(desk),
+            Root::Path(path) => path.catch_up(desk),
+        }
+    }
+
+    /// Gives up all of its places.
+    fn release(self, desk: &mut Desk<'_>) {
+        match self {
+            Root::Tree(tree) => tree.release(desk),
+            Root::Path(path) => path.release(desk),
+        }
+    }
+}
+
+impl Desk<'_> {
+    /// Listens to what a path leads to. The flags are added to those that others want there.
+    fn listen(
+        &mut self,
+        watch: WatchId,
+        role: Role,
+        path: &Path,
+        flags: WatchFlags,
+    ) -> Result<WatchDescriptor, AddWatchError> {
+        let descriptor = self.inotify.add_watch(path, flags | WatchFlags::MASK_ADD)?;
+        let listeners = self.places.entry(descriptor).or_default();
+        let place = Place { watch, role };
+        if !listeners.contains(&place) {
+            listeners.push(place);
+        }
+        Ok(descriptor)
+    }
+
+    /// Listens there no more; the kernel's watch stays until it is [swept](Desk::sweep).
+    fn mute(&mut self, watch: WatchId, role: Role, descriptor: WatchDescriptor) {
+        if let Some(listeners) = self.places.get_mut(&descriptor) {
+            listeners.retain(|&place| place != Place { watch, role });
+        }
+    }
+
+    /// Removes the kernel's watch if nobody listens to it any more.
+    fn sweep(&mut self, descriptor: WatchDescriptor) {
+        if self.places.get(&descriptor).is_some_and(Vec::is_empty) {
+            self.places.remove(&descriptor);
+            // It may have gone with its file, the record of which is still to come.
+            let _ = self.inotify.remove_watch(descriptor);
+        }
+    }
+
+    /// Makes the descriptor readable, for a change that the kernel does not know of: a watch that goes
+    /// leaves a record.
+    fn nudge(&mut self) {
+        let flags = WatchFlags::DELETE_SELF | WatchFlags::MASK_CREATE;
+        // One of them is watched by nobody, but for the strangest of callers.
+        for path in ["/", "/proc", "/dev", "/sys"] {
+            if let Ok(descriptor) = self.inotify.add_watch(path, flags) {
+                let _ = self.inotify.remove_watch(descriptor);
+                return;
+            }
+        }
+    }
+}
+
+/// Whether the path was not there after all, or not what it had been: changes that say so are to come.
+fn has_vanished(error: &AddWatchError) -> bool {
+    matches!(error.io_error().kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+impl AsFd for Watches {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inotify.as_fd()
+    }
+}
+
+impl fmt::Debug for Watches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let watches = self.state().roots.len();
+        f.debug_struct("Watches").field("watches", &watches).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,253 @@
+//! How directories come into a tree: they are listened to, listed, and those in them entered.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirEntry};
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use wakeful_kernel::linux::{AddWatchError, WatchFlags};
+
+use super::super::{Desk, Place, Role, has_vanished};
+use super::{Node, Tree};
+use crate::watch::{Change, Kind, Kinds};
+
+/// Why a directory is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// The watch begins, with what is there.
+    First,
+    /// It is new: its entries may have come before it was listened to, and are told.
+    New,
+    /// Changes were lost, and that was told.
+    AfterLoss,
+    /// Directories may not be where they were thought to be. Those that are new are told what is in.
+    Astray,
+}
+
+impl Listing {
+    /// Why to list a directory that was entered from one that is listed for this reason.
+    fn of_new(self) -> Listing {
+        match self {
+            Listing::Astray => Listing::New,
+            other => other,
+        }
+    }
+
+    /// Whether the directories that are known are to be listed too, and those not found dropped.
+    fn is_of_known(self) -> bool {
+        matches!(self, Listing::AfterLoss | Listing::Astray)
+    }
+}
+
+impl Tree {
+    /// A directory has come, by creation or from elsewhere, perhaps with something in it.
+    pub(super) fn arrive(&mut self, parent: usize, name: &OsStr, desk: &mut Desk<'_>) {
+        match self.enter(parent, name, desk) {
+            Ok(Some(node)) => self.list_later(node, Listing::New, desk),
+            Ok(None) => {}
+            Err(error) => self.fail(parent, name, error, desk),
+        }
+    }
+
+    /// A directory could not be entered.
+    fn fail(&mut self, parent: usize, name: &OsStr, error: AddWatchError, desk: &mut Desk<'_>) {
+        if has_vanished(&error) {
+            if self.is_in_place(parent, desk) {
+                // It was renamed or removed itself, which its parent is going to tell.
+                return;
+            }
+            if self.is_in_place(self.top, desk) {
+                self.is_astray = true;
+                return;
+            }
+            self.tell_of_move(desk);
+        }
+        let path = self.path_of(parent).join(name);
+        desk.changes.push_back(Change::unwatched(self.id, path, error.into()));
+    }
+
+    /// The path of the top leads elsewhere, or nowhere.
+    fn tell_of_move(&mut self, desk: &mut Desk<'_>) {
+        if !mem::replace(&mut self.is_moved, true) {
+            desk.changes.push_back(Change::new(Kind::Moved, self.id, self.path.clone(), true));
+        }
+    }
+
+    /// Lists a directory when the watch has begun already, so that there is nobody to fail to.
+    pub(super) fn list_later(&mut self, node: usize, listing: Listing, desk: &mut Desk<'_>) {
+        let result = self.list(node, listing, desk, &mut |_| {});
+        debug_assert!(result.is_ok(), "only a first listing fails");
+    }
+
+    /// Lists a directory, and enters those in it.
+    pub(super) fn list(
+        &mut self,
+        first: usize,
+        listing: Listing,
+        desk: &mut Desk<'_>,
+        entered: &mut dyn FnMut(&Path),
+    ) -> io::Result<()> {
+        let mut left = vec![(first, listing)];
+        while let Some((node, listing)) = left.pop() {
+            if !self.nodes.contains(node) {
+                continue;
+            }
+            let entries = match self.entries(node) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.fail_to_list(node, error, desk);
+                    continue;
+                }
+            };
+            let shown = self.path_of(node);
+            let mut found = HashSet::new();
+            for (name, is_directory, enters) in entries {
+                let path = shown.join(&name);
+                if !self.sees(&path, is_directory) {
+                    continue;
+                }
+                if listing == Listing::New && self.kinds.contains(Kinds::CREATED) {
+                    let change = Change::new(Kind::Created, self.id, path.clone(), is_directory);
+                    desk.changes.push_back(change);
+                }
+                if !enters {
+                    continue;
+                }
+                match self.enter(node, &name, desk) {
+                    Ok(Some(child)) => {
+                        left.push((child, listing.of_new()));
+                        entered(&path);
+                    }
+                    Ok(None) if listing.is_of_known() => {
+                        left.extend(self.child(node, &name).map(|child| (child, listing)));
+                    }
+                    Ok(None) => {}
+                    Err(error) if listing == Listing::First && is_limit(&error) => {
+                        return Err(error.into());
+                    }
+                    Err(error) => self.fail(node, &name, error, desk),
+                }
+                if listing.is_of_known() {
+                    found.insert(name);
+                }
+            }
+            if !self.is_in_place(node, desk) {
+                // Perhaps it was another's entries that were found.
+                self.is_astray = true;
+            } else if listing.is_of_known() {
+                self.drop_all_but(node, &found, desk);
+            }
+        }
+        Ok(())
+    }
+
+    /// The names in a directory; whether each is a directory, and one to enter.
+    fn entries(&self, node: usize) -> io::Result<Vec<(OsString, bool, bool)>> {
+        let entries = fs::read_dir(self.real_path_of(node))?;
+        let described = entries.map(|entry| {
+            let entry = entry?;
+            let (is_directory, enters) = self.is_directory(&entry);
+            Ok((entry.file_name(), is_directory, enters))
+        });
+        described.collect()
+    }
+
+    fn fail_to_list(&mut self, node: usize, error: io::Error, desk: &mut Desk<'_>) {
+        if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+            if self.is_in_place(self.top, desk) {
+                // It has gone, or has another path by now.
+                self.unlisted.push(node);
+                return;
+            }
+            self.tell_of_move(desk);
+        }
+        desk.changes.push_back(Change::unwatched(self.id, self.path_of(node), error));
+    }
+
+    fn drop_all_but(&mut self, node: usize, found: &HashSet<OsString>, desk: &mut Desk<'_>) {
+        let children = self.nodes.get(node).into_iter().flat_map(|node| &node.children);
+        let gone = children.filter(|(name, _)| !found.contains(*name));
+        for child in gone.map(|(_, &child)| child).collect::<Vec<_>>() {
+            self.drop_below(child, desk);
+        }
+    }
+
+    /// Whether the path by which a directory is known leads to it.
+    pub(super) fn is_in_place(&self, node: usize, desk: &mut Desk<'_>) -> bool {
+        let Some(descriptor) = self.nodes.get(node).map(|node| node.descriptor) else {
+            return false;
+        };
+        // A number that none of its nodes has.
+        let role = Role::Directory(usize::MAX);
+        let Ok(found) = desk.listen(self.id, role, &self.real_path_of(node), self.flags) else {
+            return false;
+        };
+        desk.mute(self.id, role, found);
+        desk.sweep(found);
+        found == descriptor
+    }
+
+    /// Listens to a directory. Its node, if it is new.
+    fn enter(
+        &mut self,
+        parent: usize,
+        name: &OsStr,
+        desk: &mut Desk<'_>,
+    ) -> Result<Option<usize>, AddWatchError> {
+        let path = self.real_path_of(parent).join(name);
+        let link = if self.follow_links { WatchFlags::empty() } else { WatchFlags::DONT_FOLLOW };
+        let key = self.nodes.vacant_key();
+        let role = Role::Directory(key);
+        let descriptor = desk.listen(self.id, role, &path, self.flags | link)?;
+        let known =
+            desk.places.get(&descriptor).into_iter().flatten().find_map(|place| match place {
+                Place { watch, role: Role::Directory(node) }
+                    if *watch == self.id && *node != key =>
+                {
+                    Some(*node)
+                }
+                _ => None,
+            });
+        if let Some(known) = known {
+            desk.mute(self.id, role, descriptor);
+            let is_here = self.child(parent, name) == Some(known);
+            if !is_here && known != self.top && !is_same(&self.real_path_of(known), &path) {
+                if self.is_in_place(parent, desk) {
+                    // It was moved, which nobody may be told of: where it is now was not watched then.
+                    self.leaving.retain(|&(_, leaving)| leaving != known);
+                    self.move_to(known, parent, name, desk);
+                } else {
+                    self.is_astray = true;
+                }
+            }
+            return Ok(None);
+        }
+        let (owned, children) = (name.to_owned(), HashMap::new());
+        let node = Node { parent: Some(parent), name: owned, descriptor, children };
+        let node = self.nodes.insert(node);
+        self.adopt(parent, name, node, desk);
+        Ok(Some(node))
+    }
+
+    /// Whether an entry is a directory, and whether it is one to enter.
+    fn is_directory(&self, entry: &DirEntry) -> (bool, bool) {
+        let Ok(file_type) = entry.file_type() else {
+            return (false, false);
+        };
+        let linked = || self.follow_links && fs::metadata(entry.path()).is_ok_and(|it| it.is_dir());
+        (file_type.is_dir(), file_type.is_dir() || (file_type.is_symlink() && linked()))
+    }
+}
+
+fn is_limit(error: &AddWatchError) -> bool {
+    matches!(error.io_error().raw_os_error(), Some(libc::ENOSPC | libc::ENOMEM))
+}
+
+/// Whether both paths lead to the same file.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+    identity(one).is_some_and(|one| identity(other) == Some(one))
+}

@@ -1,0 +1,103 @@
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::WatchId;
+
+/// What happened to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// There is a new entry in a directory; or the path of a watched file leads to another one, because a
+    /// symbolic link on its way does.
+    Created,
+    /// A file was written to or truncated.
+    Modified,
+    /// Mode, owner, times, links or extended attributes changed.
+    Attributes,
+    /// An entry is no longer in its directory, or the path of a watched file leads nowhere.
+    Removed,
+    /// An entry was renamed, and had this path. The other half has the same number, which is not that of
+    /// any other rename at that time; it is missing if the entry left what is watched.
+    RenamedFrom(u32),
+    /// An entry was renamed, and has this path now; what may have had it before is gone. The other half
+    /// has the same number; it is missing if the entry comes from where nothing is watched.
+    RenamedTo(u32),
+    /// The watched directory itself is gone. The watch is over.
+    Gone,
+    /// The watched directory itself was renamed. The watch stays with it, and the paths of later changes
+    /// begin as before.
+    Moved,
+    /// The file system was unmounted. If what is watched itself was on it, the watch is over.
+    Unmounted,
+    /// Changes of any of the watches were lost, because they were not taken in time: look at everything
+    /// anew. It belongs to no watch.
+    Overflow,
+    /// A directory of a watched tree, or a file that has come under a watched path, could not be watched:
+    /// changes there are lost. [`Change::error`] says why.
+    Unwatched,
+}
+
+/// One change.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Change {
+    /// What happened.
+    pub kind: Kind,
+    /// Which watch it belongs to; `None` for [`Kind::Overflow`].
+    pub watch: Option<WatchId>,
+    /// To what. It begins with the path of the watch as it was given. Empty for [`Kind::Overflow`].
+    pub path: PathBuf,
+    /// Whether that is a directory.
+    pub is_directory: bool,
+    error: Option<Box<io::Error>>,
+}
+
+impl Change {
+    // Not every system can watch yet.
+    #[allow(dead_code)]
+    pub(crate) fn new(kind: Kind, watch: WatchId, path: PathBuf, is_directory: bool) -> Change {
+        Change { kind, watch: Some(watch), path, is_directory, error: None }
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn overflow() -> Change {
+        let kind = Kind::Overflow;
+        Change { kind, watch: None, path: PathBuf::new(), is_directory: false, error: None }
+    }
+
+    #[allow(dead_code)]
+    pub(crate) fn unwatched(watch: WatchId, path: PathBuf, error: io::Error) -> Change {
+        let error = Some(Box::new(error));
+        Change { error, ..Change::new(Kind::Unwatched, watch, path, true) }
+    }
+
+    /// Why something could not be watched, with [`Kind::Unwatched`].
+    pub fn error(&self) -> Option<&io::Error> {
+        self.error.as_deref()
+    }
+}
+
+/// One word and the path, as a line of a log wants it.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.kind {
+            Kind::Created => "created",
+            Kind::Modified => "modified",
+            Kind::Attributes => "attributes",
+            Kind::Removed => "removed",
+            Kind::RenamedFrom(_) => "renamed-from",
+            Kind::RenamedTo(_) => "renamed-to",
+            Kind::Gone => "gone",
+            Kind::Moved => "moved",
+            Kind::Unmounted => "unmounted",
+            Kind::Overflow => return f.write_str("overflow"),
+            Kind::Unwatched => "unwatched",
+        };
+        write!(f, "{word} {}", self.path.display())?;
+        match &self.error {
+            Some(error) => write!(f, ": {error}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Changes of files and directories, as events.
+
+mod change;
+mod options;
+
+use std::io;
+use std::iter::FusedIterator;
+
+pub use change::{Change, Kind};
+pub(crate) use options::Filter;
+pub use options::{Kinds, Progress, Watch, WatchId};
+
+use crate::io_source::{IoSource, source};
+use crate::platform::Watches;
+use crate::rearm::Direction;
+
+/// Watches files and directories, and is a source: readable when something happened to them.
+///
+/// A watched **directory** reports what happens to its entries and to itself. With
+/// [`recursive`](Watch::recursive) it reports so of every directory below it, including those that are
+/// created or moved there later, whose entries are reported as created if they came before the watch.
+///
+/// A watched **file** is watched by its path. It reports what happens to the file (through whatever of its
+/// names), and what happens to the name: an editor that saves by renaming a new file over the old one is
+/// followed, as is whoever replaces a symbolic link on the way to it. If the file or its directory is
+/// removed, the watch waits for another. Directories above that, while they exist, are not watched.
+///
+/// A change is a hint that something is to be looked at, in the order in which the kernel saw it. Equal
+/// ones in a row may be merged, and one may be told twice. If too many wait the kernel drops the
+/// rest: one [`Kind::Overflow`] says so; what is in a watched tree by then is watched, and to be looked at by
+/// the caller. An event may find nothing.
+///
+/// Network file systems report only what this machine does. Linux only, for now.
+///
+/// ```
+/// use std::fs;
+/// use wakeful::watch::{Kind, Watcher};
+/// use wakeful::{Events, Interest, Poll, Token};
+///
+/// let folder = tempfile::tempdir()?;
+/// let mut poll = Poll::new()?;
+/// let watcher = poll.registry().register_owned(Watcher::new()?, Token(0), Interest::READABLE)?;
+/// watcher.add(folder.path())?;
+/// fs::create_dir(folder.path().join("new"))?;
+///
+/// let mut events = Events::with_capacity(8);
+/// poll.poll(&mut events, None)?;
+/// for change in watcher.changes() {
+///     assert_eq!(change.kind, Kind::Created);
+///     assert!(change.path.ends_with("new") && change.is_directory);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[doc(alias = "inotify")]
+pub struct Watcher {
+    inner: IoSource<Watches>,
+}
+
+source!(Watcher);
+
+impl Watcher {
+    /// A watcher that watches nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`, also for a limit of the user's; `ENFILE`, `ENOMEM`.
+    /// [`Unsupported`](io::ErrorKind::Unsupported) where files cannot be watched.
+    pub fn new() -> io::Result<Watcher> {
+        Ok(Watcher { inner: IoSource::new(Watches::new()?) })
+    }
+
+    /// Watches a path from now on. One can be watched several times, each with its own changes.
+    ///
+    /// A recursive watch of many directories takes its time, about that of listing them. Directories in it
+    /// that cannot be watched, because their permissions forbid it, are reported as
+    /// [`Kind::Unwatched`].
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT`, `EACCES`. `ENOSPC`: the user's limit of watches (on Linux
+    /// /proc/sys/fs/inotify/max_user_watches) is reached; then nothing is watched.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): an empty path, or one with a NUL byte.
+    pub fn add(&self, watch: impl Into<Watch>) -> io::Result<WatchId> {
+        self.inner.get().add(watch.into())
+    }
+
+    /// Watches it no more: none of its changes is reported from now on. Nothing happens if it is over.
+    pub fn remove(&self, watch: WatchId) {
+        self.inner.get().remove(watch);
+    }
+
+    /// Takes the changes there are, one after another.
+    ///
+    /// Iterate to the end: what is left is not reported anew, but by the next change.
+    pub fn changes(&self) -> Changes<'_> {
+        Changes { watcher: self, ended: false }
+    }
+}
+
+/// The changes of [`Watcher::changes`].
+#[derive(Debug)]
+#[must_use = "changes are taken by iterating"]
+pub struct Changes<'watcher> {
+    watcher: &'watcher Watcher,
+    ended: bool,
+}
+
+impl Iterator for Changes<'_> {
+    type Item = Change;
+
+    fn next(&mut self) -> Option<Change> {
+        if self.ended {
+            return None;
+        }
+        let change = self.watcher.inner.get().next_change();
+        if change.is_none() {
+            self.ended = true;
+            self.watcher.inner.drained(Direction::Read);
+        }
+        change
+    }
+}
+
+impl FusedIterator for Changes<'_> {}

@@ -1,0 +1,132 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Names a watch of one [`Watcher`](super::Watcher).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WatchId(pub(crate) u64);
+
+bitflags::bitflags! {
+    /// Which changes of entries and files to report. [`Kind::Gone`](super::Kind::Gone) and those after it
+    /// always are.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    pub struct Kinds: u8 {
+        /// [`Kind::Created`](super::Kind::Created).
+        const CREATED = 1;
+        /// [`Kind::Modified`](super::Kind::Modified).
+        const MODIFIED = 2;
+        /// [`Kind::Attributes`](super::Kind::Attributes).
+        const ATTRIBUTES = 4;
+        /// [`Kind::Removed`](super::Kind::Removed).
+        const REMOVED = 8;
+        /// [`Kind::RenamedFrom`](super::Kind::RenamedFrom) and [`Kind::RenamedTo`](super::Kind::RenamedTo).
+        const RENAMED = 16;
+    }
+}
+
+/// How far a recursive watch has come, while it is added.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Progress<'watch> {
+    /// How many directories are watched by now.
+    pub directories: usize,
+    /// The one that was added last.
+    pub path: &'watch Path,
+}
+
+pub(crate) type Filter = Box<dyn Fn(&Path, bool) -> bool + Send>;
+type Listener = Box<dyn FnMut(Progress<'_>) + Send>;
+
+/// What to watch, and how. A path is one: `watcher.add("Cargo.toml")`.
+///
+/// ```
+/// use wakeful::watch::{Kinds, Watch};
+///
+/// let everything = Watch::new("src");
+/// let tree = Watch::new("src")
+///     .recursive(true)
+///     .kinds(Kinds::all() - Kinds::ATTRIBUTES)
+///     .filter(|path, is_directory| !(is_directory && path.ends_with("target")));
+/// ```
+#[must_use = "it is watched when it is added to a Watcher"]
+pub struct Watch {
+    pub(crate) path: PathBuf,
+    pub(crate) recursive: bool,
+    pub(crate) follow_links: bool,
+    pub(crate) allow_missing: bool,
+    pub(crate) kinds: Kinds,
+    pub(crate) filter: Option<Filter>,
+    pub(crate) progress: Option<Listener>,
+}
+
+impl Watch {
+    /// Watches a file, or a directory and its entries, for everything.
+    pub fn new(path: impl Into<PathBuf>) -> Watch {
+        Watch {
+            path: path.into(),
+            recursive: false,
+            follow_links: false,
+            allow_missing: false,
+            kinds: Kinds::all(),
+            filter: None,
+            progress: None,
+        }
+    }
+
+    /// Whether to watch the directories in the directory too, and those that will be created there.
+    pub fn recursive(mut self, recursive: bool) -> Watch {
+        self.recursive = recursive;
+        self
+    }
+
+    /// Whether a recursive watch goes through symbolic links to directories. A directory that can be
+    /// reached in several ways, or in a circle, is reported under one of its paths.
+    pub fn follow_links(mut self, follow: bool) -> Watch {
+        self.follow_links = follow;
+        self
+    }
+
+    /// Whether the path may lead nowhere at first: then it is watched as a file's.
+    pub fn allow_missing(mut self, allow: bool) -> Watch {
+        self.allow_missing = allow;
+        self
+    }
+
+    /// Which changes to report.
+    pub fn kinds(mut self, kinds: Kinds) -> Watch {
+        self.kinds = kinds;
+        self
+    }
+
+    /// Which entries of directories to see, told by their path and whether they are directories. The
+    /// others are neither reported nor, by a recursive watch, entered.
+    ///
+    /// It is called whenever an entry turns up, and must not use the watcher.
+    pub fn filter(mut self, sees: impl Fn(&Path, bool) -> bool + Send + 'static) -> Watch {
+        self.filter = Some(Box::new(sees));
+        self
+    }
+
+    /// Calls back for each directory while a recursive watch is added. It must not use the watcher.
+    pub fn progress(mut self, progress: impl FnMut(Progress<'_>) + Send + 'static) -> Watch {
+        self.progress = Some(Box::new(progress));
+        self
+    }
+}
+
+impl<P: Into<PathBuf>> From<P> for Watch {
+    fn from(path: P) -> Watch {
+        Watch::new(path)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("path", &self.path)
+            .field("recursive", &self.recursive)
+            .field("follow_links", &self.follow_links)
+            .field("allow_missing", &self.allow_missing)
+            .field("kinds", &self.kinds)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,81 @@
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use wakeful::watch::{Change, Kind, WatchId, Watcher};
+use wakeful::{Backend, Interest, Registered, Token, Trigger};
+
+use super::{Loop, QUIET};
+
+const TOKEN: Token = Token(6);
+
+/// A watcher in its poller, and a folder to play in.
+pub struct Stage {
+    pub events: Loop,
+    pub watcher: Registered<Watcher>,
+    pub folder: TempDir,
+}
+
+impl Stage {
+    pub fn new(backend: Backend) -> Stage {
+        Stage::with_trigger(backend, Trigger::Edge)
+    }
+
+    pub fn with_trigger(backend: Backend, trigger: Trigger) -> Stage {
+        let events = Loop::new(backend);
+        let interest = Interest::READABLE.with_trigger(trigger);
+        let watcher = Watcher::new().unwrap();
+        let watcher = events.registry().register_owned(watcher, TOKEN, interest).unwrap();
+        Stage { events, watcher, folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    pub fn append(&self, name: &str) {
+        let mut file = fs::OpenOptions::new().append(true).open(self.path(name)).unwrap();
+        file.write_all(b"more").unwrap();
+    }
+
+    pub fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    pub fn add(&self, name: &str) -> WatchId {
+        self.watcher.add(self.path(name)).unwrap()
+    }
+
+    /// Waits for an event, and takes the changes.
+    #[track_caller]
+    pub fn changes(&mut self) -> Vec<Change> {
+        self.events.expect_readable(TOKEN);
+        self.watcher.changes().collect()
+    }
+
+    /// What they are, and of what below the folder.
+    #[track_caller]
+    pub fn told(&mut self) -> Vec<(Kind, String)> {
+        let root = self.folder.path().to_owned();
+        let name = |path: &Path| path.strip_prefix(&root).unwrap().display().to_string();
+        self.changes().iter().map(|change| (change.kind, name(&change.path))).collect()
+    }
+
+    /// Nothing is left to tell; an event may find that.
+    #[track_caller]
+    pub fn expect_nothing(&mut self) {
+        self.events.poll(QUIET);
+        let left: Vec<_> = self.watcher.changes().collect();
+        assert!(left.is_empty(), "{left:?}");
+        self.events.expect_silence();
+    }
+}
+
+pub fn told(kind: Kind, name: &str) -> (Kind, String) {
+    (kind, name.to_owned())
+}
