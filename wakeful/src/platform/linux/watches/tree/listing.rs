@@ -214,7 +214,9 @@ impl Tree {
         if let Some(known) = known {
             desk.mute(self.id, role, descriptor);
             let is_here = self.child(parent, name) == Some(known);
-            if !is_here && known != self.top && !is_same(&self.real_path_of(known), &path) {
+            // A record may have said that this name was renamed when another had it.
+            let is_leaving = self.leaving.iter().any(|&(_, leaving)| leaving == known);
+            if !is_here && known != self.top && (is_leaving || !self.is_also_at(known, &path)) {
                 if self.is_in_place(parent, desk) {
                     // It was moved, which nobody may be told of: where it is now was not watched then.
                     self.leaving.retain(|&(_, leaving)| leaving != known);
@@ -232,6 +234,14 @@ impl Tree {
         Ok(Some(node))
     }
 
+    /// Whether a directory that is met on this path is still where it was known to be as well.
+    fn is_also_at(&self, node: usize, other: &Path) -> bool {
+        let path = self.real_path_of(node);
+        let identity = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
+        // The same path by way of other directories: those have been renamed.
+        path != other && identity(&path).is_some_and(|it| identity(other) == Some(it))
+    }
+
     /// Whether an entry is a directory, and whether it is one to enter.
     fn is_directory(&self, entry: &DirEntry) -> (bool, bool) {
         let Ok(file_type) = entry.file_type() else {
@@ -244,10 +254,4 @@ impl Tree {
 
 fn is_limit(error: &AddWatchError) -> bool {
     matches!(error.io_error().raw_os_error(), Some(libc::ENOSPC | libc::ENOMEM))
-}
-
-/// Whether both paths lead to the same file.
-fn is_same(one: &Path, other: &Path) -> bool {
-    let identity = |path| fs::metadata(path).map(|it| (it.dev(), it.ino())).ok();
-    identity(one).is_some_and(|one| identity(other) == Some(one))
 }
