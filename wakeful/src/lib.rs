@@ -35,7 +35,7 @@
 //! | Area | Items |
 //! |---|---|
 //! | the loop | [`Poll`], [`Registry`], [`Events`], [`event::Event`], [`Token`], [`Interest`], [`Trigger`] |
-//! | registrations | [`event::Source`], [`Registered`], [`unix::SourceFd`] |
+//! | registrations | [`event::Source`], [`Registered`], [`unix::FdSource`], [`unix::SourceFd`] |
 //! | other threads | [`Waker`]; `Registry` and `Waker` are `Send + Sync` |
 //! | backends | [`Backend`], [`Capabilities`], [`Poll::builder`] |
 //! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`], [`signal::Signals`], [`process::Exit`], [`watch::Watcher`] |
@@ -69,6 +69,7 @@ pub mod watch;
 
 mod backend;
 mod capabilities;
+mod fd_source;
 mod interest;
 mod io_source;
 mod platform;

@@ -1,9 +1,10 @@
-//! What only Unix has: bare descriptors as sources, and pipes.
+//! What only Unix has: descriptors as sources, and pipes.
 
 use std::os::fd::RawFd;
 
 use crate::event::source_by_descriptor;
 
+pub use crate::fd_source::{Fallback, FdSource};
 pub use crate::pipe;
 
 /// A bare descriptor as a source, for those that belong to something else: another library's
@@ -15,7 +16,7 @@ pub use crate::pipe;
 /// reregistered after `WouldBlock`.
 ///
 /// Regular files, directories and, under epoll, /dev/null are refused with `EPERM`: they never
-/// block, so read or write them without waiting.
+/// block, so read or write them without waiting, or see [`FdSource::with_fallback`].
 ///
 /// ```
 /// use std::os::fd::AsRawFd;

@@ -36,6 +36,13 @@ mod reuse_port;
 mod reuse_port;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux/waiting.rs"]
+mod waiting;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "generic/waiting.rs"]
+mod waiting;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "linux/bell.rs"]
 mod bell;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -72,4 +79,5 @@ pub(crate) use socket::{accept, new_socket};
 pub(crate) use timer::Timer;
 #[cfg(feature = "net")]
 pub(crate) use unix_address::{from_socket2, to_socket2};
+pub(crate) use waiting::can_be_waited_for;
 pub(crate) use watches::Watches;

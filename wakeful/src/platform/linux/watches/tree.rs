@@ -261,6 +261,9 @@ impl Tree {
     /// A known directory has another place and name.
     fn move_to(&mut self, node: usize, parent: usize, name: &OsStr, desk: &mut Desk<'_>) {
         if self.is_at_or_above(node, parent) {
+            // No tree is like that, so what is known of this part of it is not true any more.
+            self.drop_below(node, desk);
+            self.is_astray = true;
             return;
         }
         self.detach(node);

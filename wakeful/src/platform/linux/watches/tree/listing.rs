@@ -197,6 +197,9 @@ impl Tree {
         name: &OsStr,
         desk: &mut Desk<'_>,
     ) -> Result<Option<usize>, AddWatchError> {
+        if !self.nodes.contains(parent) {
+            return Ok(None);
+        }
         let path = self.real_path_of(parent).join(name);
         let link = if self.follow_links { WatchFlags::empty() } else { WatchFlags::DONT_FOLLOW };
         let key = self.nodes.vacant_key();
