@@ -1,11 +1,15 @@
 //! Signals, as events.
 
+mod blocked;
+
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::str::FromStr;
 
 use wakeful_kernel::signal_counter::SignalCounter;
+
+pub use blocked::{BlockedSignals, Received};
 
 use crate::event::source_by_descriptor;
 use crate::io_source::IoSource;

@@ -5,12 +5,13 @@
 mod common;
 
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use common::{DEADLINE, Loop, QUIET, every_backend};
-use wakeful::signal::{Signal, Signals};
+use wakeful::signal::{BlockedSignals, Signal, Signals};
 use wakeful::{Interest, Token, Trigger};
 
 const TOKEN: Token = Token(9);
@@ -266,8 +267,47 @@ fn what_cannot_be_handled_is_an_error_that_says_so() {
     assert_eq!(format!("{:?} {}", Signal::CHILD, Signal::from_raw(63)), "SIGCHLD signal 63");
 }
 
+/// Who sent it, for a program that blocks it everywhere.
+#[test]
+fn blocked_signals_tell_their_sender() {
+    let _alone = alone();
+    // Of a signal that nothing else here uses, and sent to this thread, the others of which block nothing.
+    let signal = Signal::from_raw(libc::SIGURG);
+    let signals = BlockedSignals::new([signal]).unwrap();
+    for backend in wakeful::Backend::available() {
+        let mut events = Loop::new(*backend);
+        let interest = Interest::READABLE;
+        let mut source = wakeful::unix::SourceFd(&signals.as_raw_fd());
+        for _ in 0..2 {
+            events.registry().register(&mut source, TOKEN, interest).unwrap();
+            raise(signal);
+            raise(signal);
+            events.expect_readable(TOKEN);
+            let received = signals.receive().unwrap();
+            assert_eq!((received.signal, received.sender_pid), (signal, std::process::id()));
+            assert_eq!(received.code, libc::SI_TKILL);
+            assert_eq!(signals.receive().unwrap_err().kind(), ErrorKind::WouldBlock);
+            events.registry().deregister(&mut source).unwrap();
+        }
+    }
+    // What is pending does not come after all.
+    let counter = Signals::new([signal]).unwrap();
+    raise(signal);
+    drop(signals);
+    assert_eq!(counter.pending(), []);
+    raise(signal);
+    assert_eq!(counter.pending().len(), 1, "let through again");
+
+    for (number, word) in [(libc::SIGKILL, "SIGTERM"), (0, "sigaddset")] {
+        let error = BlockedSignals::new([Signal::from_raw(number)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+}
+
 #[test]
 fn signals_cross_threads() {
     fn crosses<T: Send + Sync>() {}
     crosses::<Signals>();
+    crosses::<BlockedSignals>();
 }

@@ -50,6 +50,13 @@ mod bell;
 mod bell;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "linux/signal_queue.rs"]
+mod signal_queue;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "generic/signal_queue.rs"]
+mod signal_queue;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
 #[path = "linux/timer.rs"]
 mod timer;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
@@ -74,6 +81,7 @@ pub(crate) use bell::Bell;
 pub(crate) use process::Process;
 #[cfg(feature = "net")]
 pub(crate) use reuse_port::set_reuse_port;
+pub(crate) use signal_queue::SignalQueue;
 #[cfg(feature = "net")]
 pub(crate) use socket::{accept, new_socket};
 pub(crate) use timer::Timer;

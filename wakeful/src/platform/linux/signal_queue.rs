@@ -1,0 +1,35 @@
+//! A signalfd.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use wakeful_kernel::linux::SignalFd;
+use wakeful_kernel::signal::SignalSet;
+
+use crate::signal::{Received, Signal};
+
+#[derive(Debug)]
+pub(crate) struct SignalQueue(SignalFd);
+
+impl SignalQueue {
+    pub(crate) fn new(signals: &SignalSet) -> io::Result<SignalQueue> {
+        Ok(SignalQueue(SignalFd::new(signals)?))
+    }
+
+    pub(crate) fn receive(&self) -> io::Result<Received> {
+        let info = self.0.read()?;
+        Ok(Received {
+            signal: Signal::from_raw(info.signal()),
+            sender_pid: info.sender_pid(),
+            sender_uid: info.sender_uid(),
+            code: info.code(),
+            value: info.value(),
+        })
+    }
+}
+
+impl AsFd for SignalQueue {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
