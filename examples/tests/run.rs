@@ -192,3 +192,23 @@ fn child_exit() {
         assert_eq!(text.matches(line).count(), 1, "{line:?} in {text}");
     }
 }
+
+#[test]
+fn filemonitoring_sees_exactly_one_event() {
+    let text = finish(example("filemonitoring").spawn().unwrap());
+    assert_eq!(text.matches("modified").count(), 1, "{text}");
+    assert!(text.ends_with("1 event\n"), "{text}");
+}
+
+#[test]
+fn user_events() {
+    let text = finish(example("user_events").spawn().unwrap());
+    assert!(text.contains("40000 items from 4 threads"), "{text}");
+    assert!(text.ends_with("each once, in the order of its sender\n"), "{text}");
+}
+
+#[test]
+fn everything() {
+    let text = finish(example("everything").spawn().unwrap());
+    assert!(text.ends_with("everything happened\n"), "{text}");
+}
