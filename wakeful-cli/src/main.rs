@@ -3,10 +3,12 @@
 #![deny(unsafe_code)]
 
 mod info;
+mod manual;
 mod memory;
 mod output;
 mod serve;
 mod tour;
+mod watch;
 
 use std::io;
 use std::process::ExitCode;
@@ -28,17 +30,33 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Wait for any mix of events, print each, and run a command
+    ///
+    /// While the command runs, events are gathered, and it runs once more when it has ended. With --restart
+    /// it is ended together with all that it started. It finds the event in $WAKEFUL_EVENT, as JSON.
+    ///
+    /// Exit status: 0 when all that was waited for has happened, at the first event with --once, or at ^C
+    /// without it; that of the command with --once; 130 at ^C with --once; 124 when --timeout is over;
+    /// 1 for an error; 2 for wrong arguments.
+    Watch(Box<watch::Arguments>),
     /// Run a small server until ^C.
     Serve(serve::Arguments),
     /// Tell the kernel, the backends, what each can do, and the limits.
     Info(info::Arguments),
+    /// Print the completions for a shell: source them, or install them.
+    Completions(manual::Completions),
+    /// Print a manual page, as for `wakeful man watch | man -l -`.
+    Man(manual::Man),
 }
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         None => tour::run(),
+        Some(Command::Watch(arguments)) => watch::run(&arguments),
         Some(Command::Serve(arguments)) => serve::run(&arguments),
         Some(Command::Info(arguments)) => info::run(&arguments),
+        Some(Command::Completions(arguments)) => manual::completions(&arguments),
+        Some(Command::Man(arguments)) => manual::page(&arguments),
     };
     match result {
         Ok(code) => code,

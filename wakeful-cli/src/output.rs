@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::Instant;
 
-use anstream::AutoStream;
 use owo_colors::OwoColorize;
 
 /// Standard output failed.
@@ -25,13 +24,18 @@ impl std::error::Error for OutputError {
 
 /// Prints lines; every one reaches its reader at once.
 pub(crate) struct Output {
-    stream: AutoStream<io::Stdout>,
+    stream: Box<dyn Write>,
     start: Instant,
 }
 
 impl Output {
     pub(crate) fn new() -> Output {
-        Output { stream: anstream::stdout(), start: Instant::now() }
+        Output { stream: Box::new(anstream::stdout()), start: Instant::now() }
+    }
+
+    /// For those whose standard output is somebody else's.
+    pub(crate) fn to_stderr() -> Output {
+        Output { stream: Box::new(anstream::stderr()), start: Instant::now() }
     }
 
     pub(crate) fn line(&mut self, text: impl fmt::Display) -> Result<(), OutputError> {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::error::{check, check_size};
 
@@ -83,6 +83,36 @@ pub fn is_nonblocking(fd: impl AsFd) -> Result<bool, BlockingModeError> {
     check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
         .map(|flags| flags & libc::O_NONBLOCK != 0)
         .map_err(|source| BlockingModeError { fd, source })
+}
+
+operation_error! {
+    /// A descriptor that was inherited could not be duplicated.
+    InheritError: "fcntl(F_DUPFD_CLOEXEC)" {
+        /// The number.
+        fd: RawFd,
+    },
+    advice: |_, errno| match errno {
+        libc::EBADF => "no such descriptor is open: open it when starting the program, as with `3<file` in \
+            a shell",
+        _ => "",
+    }
+}
+
+/// `fcntl(fd, F_DUPFD_CLOEXEC, 3)`—A duplicate of a descriptor that this program was started with.
+///
+/// It takes a number, because that is all that a program is told of such a descriptor. Call it before the
+/// program opens anything itself, or the number may mean something that belongs to someone.
+///
+/// # Errors
+///
+/// `EBADF`: no such descriptor. `EMFILE`.
+#[doc(alias = "dup")]
+pub fn inherit(fd: RawFd) -> Result<OwnedFd, InheritError> {
+    // SAFETY: the call takes integers and touches no memory.
+    let new = check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 3) })
+        .map_err(|source| InheritError { fd, source })?;
+    // SAFETY: the call succeeded, so `new` is an open descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
 /// Which file a descriptor refers to, as far as fstat(2) tells.

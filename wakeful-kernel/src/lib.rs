@@ -7,7 +7,7 @@
 //! | [`pipe::pipe`] | `pipe2`, `pipe` | Unix |
 //! | [`signal::SignalSet`] | `sigset_t`, `pthread_sigmask` | Unix |
 //! | [`signal_counter::SignalCounter`] | `sigaction` | Unix |
-//! | [`process::send_signal`] | `kill` | Unix |
+//! | [`process::send_signal`], [`process::signal_group`] | `kill` | Unix |
 //! | [`linux::EventFd`] | `eventfd` | Linux |
 //! | [`linux::TimerFd`] | `timerfd_create`, `timerfd_settime`, `timerfd_gettime` | Linux |
 //! | [`linux::SignalFd`] | `signalfd` | Linux |

@@ -46,9 +46,51 @@ pub fn send_signal(pid: u32, signal: i32) -> Result<(), KillError> {
     check(unsafe { libc::kill(number, signal) }).map(drop).map_err(error)
 }
 
+operation_error! {
+    /// A signal could not be sent to a process group.
+    KillGroupError: "kill" {
+        /// The group.
+        group: u32,
+        /// The signal.
+        signal: i32,
+    },
+    advice: |_, errno| match errno {
+        libc::ESRCH => "there is no such process group: all of its processes have ended",
+        libc::EINVAL => "group numbers go from 2 to 2147483647, signal numbers from 0 to SIGRTMAX",
+        libc::EPERM => "none of its processes is this user's",
+        _ => "",
+    }
+}
+
+/// `kill(-group, signal)`—Sends a signal to all processes of a group; 0 only checks that it could be sent.
+///
+/// 0 and 1, which would mean this process's own group and all processes there are, are refused.
+///
+/// # Errors
+///
+/// `ESRCH`: no such group. `EPERM`: none of them is this user's. `EINVAL`: no group number, or no signal.
+#[doc(alias = "killpg")]
+pub fn signal_group(group: u32, signal: i32) -> Result<(), KillGroupError> {
+    let error = |source| KillGroupError { group, signal, source };
+    let number = libc::pid_t::try_from(group).ok().filter(|&number| number > 1);
+    let Some(number) = number else {
+        return Err(error(std::io::Error::from_raw_os_error(libc::EINVAL)));
+    };
+    // SAFETY: the call takes integers.
+    check(unsafe { libc::kill(-number, signal) }).map(drop).map_err(error)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn not_everybody() {
+        for group in [0, 1, u32::MAX] {
+            let error = signal_group(group, 0).unwrap_err();
+            assert_eq!(error.io_error().raw_os_error(), Some(libc::EINVAL));
+        }
+    }
 
     #[test]
     fn a_group_is_not_a_process() {

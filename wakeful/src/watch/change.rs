@@ -78,10 +78,10 @@ impl Change {
     }
 }
 
-/// One word and the path, as a line of a log wants it.
-impl fmt::Display for Change {
+/// One word, such as `created` or `renamed-from`.
+impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = match self.kind {
+        f.pad(match self {
             Kind::Created => "created",
             Kind::Modified => "modified",
             Kind::Attributes => "attributes",
@@ -91,10 +91,19 @@ impl fmt::Display for Change {
             Kind::Gone => "gone",
             Kind::Moved => "moved",
             Kind::Unmounted => "unmounted",
-            Kind::Overflow => return f.write_str("overflow"),
+            Kind::Overflow => "overflow",
             Kind::Unwatched => "unwatched",
-        };
-        write!(f, "{word} {}", self.path.display())?;
+        })
+    }
+}
+
+/// The kind and the path, as a line of a log wants it.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        if self.kind != Kind::Overflow {
+            write!(f, " {}", self.path.display())?;
+        }
         match &self.error {
             Some(error) => write!(f, ": {error}"),
             None => Ok(()),
