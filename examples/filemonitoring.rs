@@ -36,9 +36,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    // In a folder of its own: what happens to the files beside it may be events that find nothing.
+    // In a folder of its own, which is in one of its own: what happens beside either of them may be events
+    // that find nothing.
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("file");
+    std::fs::create_dir(folder.path().join("inner"))?;
+    let path = folder.path().join("inner/file");
     File::create(&path)?;
     watcher.add(&path)?;
     println!("watching {}", path.display());

@@ -121,7 +121,7 @@ pub struct SignalCounter {
     node: &'static Node,
     reader: OwnedFd,
     /// Kept open for the handler.
-    _writer: OwnedFd,
+    writer: OwnedFd,
 }
 
 impl SignalCounter {
@@ -139,7 +139,7 @@ impl SignalCounter {
         }
         node.process.store(process(), Ordering::SeqCst);
         node.writer.store(writer.as_raw_fd(), Ordering::SeqCst);
-        Ok(SignalCounter { node, reader, _writer: writer })
+        Ok(SignalCounter { node, reader, writer })
     }
 
     /// `sigaction(signal, handler, &earlier)`—Counts this signal too. Nothing happens if it does.
@@ -230,6 +230,14 @@ impl SignalCounter {
     pub fn silence(&self) {
         let mut buffer = [0; 64];
         while let Ok(64) = descriptor::read(&self.reader, &mut buffer) {}
+    }
+}
+
+impl SignalCounter {
+    /// `write(self, buffer, size)`—Makes it readable, as if a signal had come, and counts nothing.
+    pub fn ring(&self) {
+        // A full pipe is readable.
+        let _ = descriptor::write(&self.writer, &[1]);
     }
 }
 

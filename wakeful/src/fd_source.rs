@@ -7,6 +7,7 @@ use std::thread;
 
 use wakeful_kernel::descriptor;
 
+use crate::SourceError;
 use crate::event::source_by_descriptor;
 use crate::io_source::IoSource;
 use crate::platform;
@@ -20,8 +21,9 @@ pub enum Fallback {
     /// block all the same.
     AlwaysReady,
     /// Have a thread read it, ahead of whoever reads this, as far as a socket's buffer goes, and report
-    /// what has been read. It is always writable. The thread ends at the end of the file, or after the
-    /// read during which the source was dropped; what that reads is lost.
+    /// what has been read. It is always writable, but where a file is written to is where the thread has come
+    /// to, unless it is open for appending. The thread ends at the end of the file, or after the read during
+    /// which the source was dropped or taken apart; what it has read ahead is lost then.
     HelperThread,
 }
 
@@ -98,23 +100,12 @@ impl<T: AsFd> FdSource<T> {
     ///
     /// # Errors
     ///
-    /// `EMFILE`, `ENFILE`, `ENOMEM`; those of starting a thread.
-    pub fn with_fallback(owner: T, fallback: Fallback) -> io::Result<FdSource<T>> {
-        let instead = if platform::can_be_waited_for(owner.as_fd())? {
-            None
-        } else {
-            Some(match fallback {
-                Fallback::AlwaysReady => {
-                    let (stream, mut other) = UnixStream::pair()?;
-                    other.write_all(&[1])?;
-                    Instead::Ready { stream, _other: other }
-                }
-                Fallback::HelperThread => {
-                    Instead::Helper(Helper::start(owner.as_fd().try_clone_to_owned()?)?)
-                }
-            })
-        };
-        Ok(FdSource { inner: IoSource::new(Way { owner, instead }) })
+    /// `EMFILE`, `ENFILE`, `ENOMEM`; those of starting a thread. The error gives the owner back.
+    pub fn with_fallback(owner: T, fallback: Fallback) -> Result<FdSource<T>, SourceError<T>> {
+        match Instead::of(owner.as_fd(), fallback) {
+            Ok(instead) => Ok(FdSource { inner: IoSource::new(Way { owner, instead }) }),
+            Err(error) => Err(SourceError::new(owner, error)),
+        }
     }
 
     /// What is done instead of waiting for the descriptor itself, if it cannot be waited for.
@@ -152,7 +143,7 @@ impl<T: AsFd> FdSource<T> {
     /// message.
     ///
     /// It must be tried on this very descriptor and must answer with `WouldBlock` when that would block, so
-    /// that the poller hears of it.
+    /// that the poller hears of it. With a [`Fallback`] that is not what is waited for.
     ///
     /// # Errors
     ///
@@ -195,6 +186,23 @@ impl<T: AsFd> Write for FdSource<T> {
 
     fn flush(&mut self) -> io::Result<()> {
         (&*self).flush()
+    }
+}
+
+impl Instead {
+    /// `None` if the descriptor itself can be waited for.
+    fn of(fd: BorrowedFd<'_>, fallback: Fallback) -> io::Result<Option<Instead>> {
+        if platform::can_be_waited_for(fd)? {
+            return Ok(None);
+        }
+        Ok(Some(match fallback {
+            Fallback::AlwaysReady => {
+                let (stream, mut other) = UnixStream::pair()?;
+                other.write_all(&[1])?;
+                Instead::Ready { stream, _other: other }
+            }
+            Fallback::HelperThread => Instead::Helper(Helper::start(fd.try_clone_to_owned()?)?),
+        }))
     }
 }
 

@@ -40,7 +40,7 @@ pub enum Outcome {
 /// On Linux it is a pidfd. Where a sandbox or an old kernel refuses those, and on other systems, a child
 /// is noticed through `SIGCHLD`, which [has a handler](crate::signal::Signals) meanwhile: waits may end
 /// with `Interrupted`, an event may find that nothing has ended yet, and processes that are no children
-/// cannot be observed.
+/// cannot be observed. In a child that was forked it tells nothing of its parent's children.
 ///
 /// ```
 /// use std::process::Command;
@@ -127,6 +127,10 @@ impl Exit {
     }
 
     fn watch(child: &mut Child) -> io::Result<(Ending, Option<Outcome>)> {
+        // If it was waited for already, its number may be another's by now.
+        if let Some(outcome) = wait_for(child)? {
+            return Exit::past(outcome);
+        }
         match Process::open(child.id()) {
             Ok(Some(process)) => {
                 // A number that is no child's by now says nothing of the child that had it.
@@ -144,7 +148,11 @@ impl Exit {
                 }
             }
         }
-        let outcome = wait_for(child)?.unwrap_or(Outcome::Unknown);
+        Exit::past(wait_for(child)?.unwrap_or(Outcome::Unknown))
+    }
+
+    /// Of a process that had ended before it could be watched.
+    fn past(outcome: Outcome) -> io::Result<(Ending, Option<Outcome>)> {
         let bell = Bell::new()?;
         bell.ring();
         Ok((Ending::Past(bell), Some(outcome)))
@@ -159,7 +167,8 @@ impl Exit {
     ///
     /// # Errors
     ///
-    /// `ESRCH`: there is no such process. [`InvalidInput`](io::ErrorKind::InvalidInput): there can be no
+    /// `ESRCH`: there is no such process; `EINVAL` or `ENOENT`, if the number is that of a mere thread.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there can be no
     /// such process. [`Unsupported`](io::ErrorKind::Unsupported): the system, or a sandbox, has no
     /// descriptors of processes. `EMFILE`, `ENFILE`, `ENOMEM`.
     pub fn observe(pid: u32) -> io::Result<Exit> {
@@ -189,6 +198,10 @@ impl Exit {
         let mut progress = self.progress();
         if progress.outcome.is_none() {
             progress.outcome = self.look(&mut progress.child)?;
+            if let (Some(_), Ending::Signal(counter)) = (progress.outcome, self.inner.get()) {
+                // It was silenced, and is readable from now on.
+                counter.ring();
+            }
         }
         if progress.outcome.is_none() {
             self.inner.drained(Direction::Read);
@@ -208,7 +221,12 @@ impl Exit {
         };
         match (state, child) {
             (State::Running | State::NotOurs(false), _) => Ok(None),
-            (State::Ended(_) | State::Unseen, Some(child)) => wait_for(child),
+            (State::Ended(status), Some(child)) => match wait_for(child)? {
+                // Somebody else was faster; but it was seen.
+                Some(Outcome::Unknown) => Ok(Some(Outcome::Status(status))),
+                outcome => Ok(outcome),
+            },
+            (State::Unseen, Some(child)) => wait_for(child),
             (State::Ended(status), None) => Ok(Some(Outcome::Status(status))),
             (State::NotOurs(true), _) | (State::Unseen, None) => Ok(Some(Outcome::Unknown)),
         }

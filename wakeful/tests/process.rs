@@ -151,6 +151,15 @@ every_backend! {
             ended(exit.pid());
             let exit = events.registry().register_owned(exit, TOKEN, Interest::READABLE).unwrap();
             assert_eq!(code(outcome(&mut events, &exit)), 4);
+            let exit = exit.deregister().unwrap();
+            let _exit = events.registry().register_owned(exit, TOKEN, Interest::READABLE).unwrap();
+            loop {
+                match events.poll.poll(&mut events.events, Some(DEADLINE)) {
+                    Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                    result => break result.unwrap(),
+                }
+            }
+            assert_eq!(events.events.iter().count(), 1, "readable from then on");
         });
     }
 
@@ -190,8 +199,11 @@ every_backend! {
             drop(stdin);
             // Without pidfds there is a handler, and the status after all.
             match outcome(&mut events, &exit) {
-                Outcome::Unknown => {}
-                outcome => assert_eq!(code(outcome), 3),
+                Outcome::Unknown => assert!(Exit::observe(1).is_ok()),
+                outcome => {
+                    assert!(Exit::observe(1).is_err());
+                    assert_eq!(code(outcome), 3);
+                }
             }
             drop(exit);
 
@@ -271,7 +283,7 @@ every_backend! {
     }
 
     fn observed_it_is_left_to_its_parent(backend) {
-        let _together = together();
+        let _alone = alone();
         let mut events = Loop::new(backend);
         let mut child = shell("read line; exit 9");
         let exit = Exit::observe(child.id()).unwrap();
@@ -286,7 +298,7 @@ every_backend! {
     /// Its parent is the shell, which waits for it, so that nobody else can tell how it ended.
     fn a_process_that_is_no_child(backend) {
         use std::io::{BufRead, BufReader};
-        let _together = together();
+        let _alone = alone();
         let mut events = Loop::new(backend);
         let mut shell = Command::new("sh")
             .args(["-c", "sleep 60 & echo $!; wait; read line"])
@@ -326,6 +338,18 @@ fn bad_input_is_an_error_that_says_what_to_do() {
     })
     .join()
     .unwrap();
+}
+
+/// Whose number is another child's by now: that one is left alone.
+#[test]
+fn a_child_that_was_waited_for() {
+    let _together = together();
+    let mut child = shell("exit 5");
+    child.wait().unwrap();
+    let exit = Exit::new(child).unwrap();
+    assert_eq!(code(exit.try_wait().unwrap().unwrap()), 5);
+    let error = exit.send_signal(Signal::TERMINATE).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ESRCH));
 }
 
 #[test]

@@ -298,6 +298,19 @@ fn blocked_signals_tell_their_sender() {
     raise(signal);
     assert_eq!(counter.pending().len(), 1, "let through again");
 
+    // Exchanged for one that takes more: never let through in between, and nothing of it lost.
+    let signals = BlockedSignals::new([signal]).unwrap();
+    let more = BlockedSignals::new([signal, Signal::from_raw(libc::SIGWINCH)]).unwrap();
+    raise(signal);
+    drop(signals);
+    assert_eq!(more.receive().unwrap().signal, signal);
+    raise(signal);
+    assert_eq!(counter.pending(), []);
+    assert_eq!(more.receive().unwrap().signal, signal);
+    drop(more);
+    raise(signal);
+    assert_eq!(counter.pending().len(), 1);
+
     for (number, word) in [(libc::SIGKILL, "SIGTERM"), (0, "sigaddset")] {
         let error = BlockedSignals::new([Signal::from_raw(number)]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);

@@ -128,6 +128,51 @@ every_backend! {
         expect_all_watched(&mut stage, &top);
     }
 
+    /// What is at a path by the time it is looked at is not what the kernel spoke of.
+    fn impostors(backend) {
+        // Both are known, and each has the other's name.
+        let mut stage = Stage::new(backend);
+        let top = stage.path("top");
+        fs::create_dir_all(stage.path("top/a/x")).unwrap();
+        fs::create_dir_all(stage.path("top/b/y")).unwrap();
+        stage.watcher.add(tree(&stage, "top")).unwrap();
+        exchange(&stage.path("top/a"), &stage.path("top/b"));
+        expect_all_watched(&mut stage, &top);
+        // A new one in a renamed directory, whose name is another's.
+        fs::create_dir(stage.path("top/a/new")).unwrap();
+        stage.rename("top/a", "top/c");
+        fs::create_dir_all(stage.path("top/a/new")).unwrap();
+        expect_all_watched(&mut stage, &top);
+        // The same of the top itself: what is there now is not ours.
+        stage.rename("top", "elsewhere");
+        fs::create_dir_all(stage.path("top/stranger")).unwrap();
+        fs::create_dir_all(stage.path("elsewhere/stranger")).unwrap();
+        let changes = stage.told();
+        assert!(changes.contains(&told(Kind::Moved, "top")), "{changes:?}");
+        assert!(changes.contains(&told(Kind::Unwatched, "top/stranger")), "{changes:?}");
+        stage.write("top/stranger/file", "");
+        stage.expect_nothing();
+        // It comes back, and when changes are lost, all of it is watched again.
+        fs::remove_dir_all(&top).unwrap();
+        stage.rename("elsewhere", "top");
+        overflow(&mut stage, "top/file");
+        expect_all_watched(&mut stage, &top);
+    }
+
+    /// Changes are lost while the path leads nowhere: the watch itself goes on.
+    fn too_many_changes_elsewhere(backend) {
+        for recursive in [false, true] {
+            let mut stage = Stage::new(backend);
+            fs::create_dir_all(stage.path("above/here")).unwrap();
+            stage.watcher.add(tree(&stage, "above/here").recursive(recursive)).unwrap();
+            stage.rename("above", "elsewhere");
+            let kinds = overflow(&mut stage, "elsewhere/here/file");
+            assert_eq!(kinds.last(), Some(&Kind::Unwatched));
+            stage.append("elsewhere/here/file");
+            assert_eq!(stage.told(), [told(Kind::Modified, "above/here/file")]);
+        }
+    }
+
     fn links_in_a_circle(backend) {
         for follow in [false, true] {
             let mut stage = Stage::new(backend);
@@ -173,7 +218,23 @@ every_backend! {
         assert_eq!(changes, [told(Kind::Created, "top/a")]);
         stage.write("top/a/target/x/file", "");
         stage.expect_nothing();
-        // Into sight.
+        // Into sight, and out of it, by another name of what it is in.
+        fs::create_dir_all(stage.path("top/seen-from-b/a/target")).unwrap();
+        let _ = stage.told();
+        let sees = |path: &Path, _: bool| !path.ends_with("a/hidden");
+        let watch = stage.watcher.add(tree(&stage, "top").filter(sees)).unwrap();
+        fs::create_dir_all(stage.path("top/seen-from-b/a/hidden")).unwrap();
+        let _ = stage.told();
+        stage.rename("top/seen-from-b/a", "top/seen-from-b/b");
+        let _ = stage.told();
+        stage.write("top/seen-from-b/b/hidden/file", "");
+        let name = "top/seen-from-b/b/hidden/file";
+        assert!(stage.told().contains(&told(Kind::Created, name)));
+        stage.watcher.remove(watch);
+        fs::remove_dir_all(stage.path("top/seen-from-b")).unwrap();
+        stage.events.poll(common::QUIET);
+        stage.watcher.changes().for_each(drop);
+        // Into sight by a name of its own.
         stage.rename("top/target", "top/seen");
         assert!(stage.told().iter().any(|(kind, _)| matches!(kind, Kind::RenamedTo(_))));
         stage.write("top/seen/deep/other", "");
@@ -188,15 +249,7 @@ every_backend! {
         fs::create_dir_all(stage.path("top/goes/deep")).unwrap();
         stage.write("top/file", "");
         stage.watcher.add(tree(&stage, "top")).unwrap();
-        // Two by turns, because equal ones in a row are merged.
-        for _ in 0..10_000 {
-            stage.append("top/file");
-            fs::set_permissions(
-                stage.path("top/file"),
-                fs::metadata(stage.path("top/file")).unwrap().permissions(),
-            )
-            .unwrap();
-        }
+        lose_changes(&stage, "top/file");
         fs::remove_dir_all(stage.path("top/goes")).unwrap();
         fs::create_dir_all(stage.path("top/goes/anew")).unwrap();
         fs::create_dir_all(stage.path("top/comes/deep/deeper")).unwrap();
@@ -297,6 +350,44 @@ every_backend! {
     }
 }
 
+/// So many changes that the kernel drops some.
+fn lose_changes(stage: &Stage, name: &str) {
+    let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    let permissions = fs::metadata(stage.path(name)).unwrap().permissions();
+    // Two by turns, because equal ones in a row are merged.
+    for _ in 0..queue.trim().parse::<usize>().unwrap() / 2 + 10 {
+        stage.append(name);
+        fs::set_permissions(stage.path(name), permissions.clone()).unwrap();
+    }
+}
+
+/// Loses changes, and takes those that are left.
+#[track_caller]
+fn overflow(stage: &mut Stage, name: &str) -> Vec<Kind> {
+    stage.write(name, "");
+    lose_changes(stage, name);
+    let kinds: Vec<_> = stage.changes().iter().map(|change| change.kind).collect();
+    assert!(kinds.contains(&Kind::Overflow));
+    kinds
+}
+
+/// Each gets the other's name, at once.
+fn exchange(one: &Path, other: &Path) {
+    let name = |path: &Path| std::ffi::CString::new(path.as_os_str().as_encoded_bytes()).unwrap();
+    let (one, other) = (name(one), name(other));
+    // SAFETY: both are NUL-terminated, and live until the call returns.
+    let result = unsafe {
+        libc::renameat2(
+            libc::AT_FDCWD,
+            one.as_ptr(),
+            libc::AT_FDCWD,
+            other.as_ptr(),
+            libc::RENAME_EXCHANGE,
+        )
+    };
+    assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
+}
+
 const SEEDS: u64 = 4;
 
 /// From here on this thread gets this error when it watches a directory that is not to be a link's.
@@ -337,13 +428,20 @@ fn turn_upside_down(root: &Path, seed: u64) {
         let all = directories(root);
         let any = all[random(all.len())].clone();
         let other = all[random(all.len())].clone();
-        let is_fixed = any == root || any == root.join("top") || any == root.join("outside");
+        let fixed = [root.to_owned(), root.join("top"), root.join("outside")];
+        let is_fixed = fixed.contains(&any);
         match random(6) {
             // Any of them may fail, such as a directory moved into itself.
             0..3 => drop(fs::create_dir_all(any.join(format!("{number}/{number}")))),
             3..5 if !is_fixed => {
                 let name = if random(2) == 0 { "same".into() } else { format!("{number}") };
-                drop(fs::rename(&any, other.join(name)));
+                let is_apart =
+                    !fixed.contains(&other) && !other.starts_with(&any) && !any.starts_with(&other);
+                if is_apart && random(4) == 0 {
+                    exchange(&any, &other);
+                } else {
+                    drop(fs::rename(&any, other.join(name)));
+                }
             }
             5 if !is_fixed && random(3) == 0 => drop(fs::remove_dir_all(&any)),
             _ => {}

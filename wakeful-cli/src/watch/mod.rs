@@ -148,6 +148,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut watching = Watching::new(arguments)?;
     watching.begin(inherited)?;
+    if !arguments.quiet {
+        // So that people and scripts know that from here on nothing is missed.
+        anstream::eprintln!("wakeful: waiting");
+    }
     watching.run()
 }
 
@@ -232,7 +236,7 @@ impl<'arguments> Watching<'arguments> {
         for name in &arguments.connect {
             self.add(|stage| Connecting::new(name, stage))?;
         }
-        self.runner.as_mut().map_or(Ok(()), |runner| runner.begin(&self.registry))
+        Ok(())
     }
 
     fn add<S: Source + 'static>(
@@ -252,6 +256,9 @@ impl<'arguments> Watching<'arguments> {
     }
 
     fn run(&mut self) -> anyhow::Result<ExitCode> {
+        if let Some(runner) = &mut self.runner {
+            runner.begin(&self.registry)?;
+        }
         let mut events = Events::with_capacity(64);
         loop {
             if self.sources.iter().all(Option::is_none) {

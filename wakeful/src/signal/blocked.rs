@@ -1,3 +1,6 @@
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -20,7 +23,9 @@ use crate::rearm::Direction;
 /// then on, so call it first of all. Programs that are executed inherit what is blocked: a child has to let
 /// its signals through by itself.
 ///
-/// Standard signals do not queue: three of one kind before one is received are one. Linux only, for now.
+/// Standard signals do not queue: three of one kind before one is received are one. Several that were created
+/// on one thread can take the same signal, each of which goes to one of them. A child that was forked
+/// receives its own signals, but no epoll reports them. Linux only, for now.
 ///
 /// ```
 /// use wakeful::signal::{BlockedSignals, Signal};
@@ -43,9 +48,20 @@ use crate::rearm::Direction;
 #[doc(alias = "siginfo")]
 pub struct BlockedSignals {
     inner: IoSource<SignalQueue>,
-    /// Those that were not blocked before, and the thread in which that is so.
-    newly_blocked: Vec<i32>,
+    signals: Vec<i32>,
+    /// Where they are blocked.
     thread: ThreadId,
+}
+
+thread_local! {
+    /// The signals that this thread blocks for somebody's sake.
+    static BLOCKED: RefCell<BTreeMap<i32, Blocked>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+struct Blocked {
+    receivers: usize,
+    /// For other reasons, and before them.
+    anyway: bool,
 }
 
 /// One signal, and what the kernel knows of its cause.
@@ -84,10 +100,15 @@ impl BlockedSignals {
         }
         let queue = SignalQueue::new(&set)?;
         let before = set.block()?;
-        let newly_blocked =
-            set.signals().into_iter().filter(|&signal| !before.contains(signal)).collect();
+        let signals = set.signals();
+        BLOCKED.with_borrow_mut(|blocked| {
+            for &signal in &signals {
+                let anyway = before.contains(signal);
+                blocked.entry(signal).or_insert(Blocked { receivers: 0, anyway }).receivers += 1;
+            }
+        });
         let thread = thread::current().id();
-        Ok(BlockedSignals { inner: IoSource::new(queue), newly_blocked, thread })
+        Ok(BlockedSignals { inner: IoSource::new(queue), signals, thread })
     }
 
     /// Takes one signal.
@@ -100,22 +121,40 @@ impl BlockedSignals {
     }
 }
 
-/// On the thread that created it the signals are let through again, without those that were not received.
+/// On the thread that created it the signals are let through again that no other is to receive, without
+/// those that were not received.
 impl Drop for BlockedSignals {
     fn drop(&mut self) {
         if self.thread != thread::current().id() {
             return;
         }
+        let mut free = SignalSet::empty();
+        // Gone already, if the thread is ending: then its mask ends with it.
+        let _ = BLOCKED.try_with(|blocked| {
+            let mut blocked = blocked.borrow_mut();
+            for &signal in &self.signals {
+                let Entry::Occupied(mut entry) = blocked.entry(signal) else {
+                    continue;
+                };
+                entry.get_mut().receivers -= 1;
+                if entry.get().receivers == 0 && !entry.remove().anyway {
+                    // It was in a set before, so there is such a signal.
+                    let _ = free.add(signal);
+                }
+            }
+        });
+        let free_signals = free.signals();
+        if free_signals.is_empty() || self.inner.get().restrict(&free).is_err() {
+            return;
+        }
         while self.inner.get().receive().is_ok() {}
         // Blocking nothing tells what is blocked by now.
-        let Ok(mut mask) = SignalSet::empty().block() else {
-            return;
-        };
-        for &signal in &self.newly_blocked {
-            // It was in the set before, so there is such a signal.
-            let _ = mask.remove(signal);
+        if let Ok(mut mask) = SignalSet::empty().block() {
+            for signal in free_signals {
+                let _ = mask.remove(signal);
+            }
+            let _ = mask.set_as_mask();
         }
-        let _ = mask.set_as_mask();
     }
 }
 
@@ -135,6 +174,6 @@ impl AsRawFd for BlockedSignals {
 
 impl fmt::Debug for BlockedSignals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlockedSignals").field("newly_blocked", &self.newly_blocked).finish()
+        f.debug_struct("BlockedSignals").field("signals", &self.signals).finish()
     }
 }

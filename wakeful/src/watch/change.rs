@@ -23,17 +23,18 @@ pub enum Kind {
     /// An entry was renamed, and has this path now; what may have had it before is gone. The other half
     /// has the same number; it is missing if the entry comes from where nothing is watched.
     RenamedTo(u32),
-    /// The watched directory itself is gone. The watch is over.
+    /// The watched directory itself is gone, and nobody has it open any more. The watch is over.
     Gone,
     /// The watched directory itself was renamed. The watch stays with it, and the paths of later changes
     /// begin as before.
     Moved,
-    /// The file system was unmounted. If what is watched itself was on it, the watch is over.
+    /// The file system was unmounted. If it was the watched directory's, the watch is over; the path of a
+    /// file is watched further.
     Unmounted,
     /// Changes of any of the watches were lost, because they were not taken in time: look at everything
     /// anew. It belongs to no watch.
     Overflow,
-    /// A directory of a watched tree, or a file that has come under a watched path, could not be watched:
+    /// A directory of a watched tree, or the file that a watched path leads to now, could not be watched:
     /// changes there are lost. [`Change::error`] says why.
     Unwatched,
 }
@@ -67,9 +68,14 @@ impl Change {
     }
 
     #[allow(dead_code)]
-    pub(crate) fn unwatched(watch: WatchId, path: PathBuf, error: io::Error) -> Change {
+    pub(crate) fn unwatched(
+        watch: WatchId,
+        path: PathBuf,
+        is_directory: bool,
+        error: io::Error,
+    ) -> Change {
         let error = Some(Box::new(error));
-        Change { error, ..Change::new(Kind::Unwatched, watch, path, true) }
+        Change { error, ..Change::new(Kind::Unwatched, watch, path, is_directory) }
     }
 
     /// Why something could not be watched, with [`Kind::Unwatched`].

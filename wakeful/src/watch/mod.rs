@@ -23,14 +23,17 @@ use crate::rearm::Direction;
 /// A watched **file** is watched by its path. It reports what happens to the file (through whatever of its
 /// names), and what happens to the name: an editor that saves by renaming a new file over the old one is
 /// followed, as is whoever replaces a symbolic link on the way to it. If the file or its directory is
-/// removed, the watch waits for another. Directories above that, while they exist, are not watched.
+/// removed, the watch waits for another. Directories above that, while they exist, are not watched. So
+/// that nothing is missed, entries of that directory, and of the one it is in, may be events that find
+/// nothing.
 ///
 /// A change is a hint that something is to be looked at, in the order in which the kernel saw it. Equal
 /// ones in a row may be merged, and one may be told twice. If too many wait the kernel drops the
 /// rest: one [`Kind::Overflow`] says so; what is in a watched tree by then is watched, and to be looked at by
 /// the caller. An event may find nothing.
 ///
-/// Network file systems report only what this machine does. Linux only, for now.
+/// Network file systems report only what this machine does. A child that was forked shares the watcher's
+/// queue: what it takes its parent does not get. Linux only, for now.
 ///
 /// ```
 /// use std::fs;

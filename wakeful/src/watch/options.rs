@@ -79,7 +79,8 @@ impl Watch {
     }
 
     /// Whether a recursive watch goes through symbolic links to directories. A directory that can be
-    /// reached in several ways, or in a circle, is reported under one of its paths.
+    /// reached in several ways, or in a circle, is reported under one of its paths. A link that leads nowhere
+    /// when it is found is not tried again.
     pub fn follow_links(mut self, follow: bool) -> Watch {
         self.follow_links = follow;
         self
@@ -100,13 +101,14 @@ impl Watch {
     /// Which entries of directories to see, told by their path and whether they are directories. The
     /// others are neither reported nor, by a recursive watch, entered.
     ///
-    /// It is called whenever an entry turns up, and must not use the watcher.
+    /// It is called whenever an entry turns up, and must neither use the watcher nor panic.
     pub fn filter(mut self, sees: impl Fn(&Path, bool) -> bool + Send + 'static) -> Watch {
         self.filter = Some(Box::new(sees));
         self
     }
 
-    /// Calls back for each directory while a recursive watch is added. It must not use the watcher.
+    /// Calls back for each directory while a recursive watch is added. It must neither use the watcher nor
+    /// panic.
     pub fn progress(mut self, progress: impl FnMut(Progress<'_>) + Send + 'static) -> Watch {
         self.progress = Some(Box::new(progress));
         self

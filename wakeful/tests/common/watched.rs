@@ -14,7 +14,26 @@ const TOKEN: Token = Token(6);
 pub struct Stage {
     pub events: Loop,
     pub watcher: Registered<Watcher>,
-    pub folder: TempDir,
+    pub folder: Folder,
+}
+
+/// In another that nobody else has anything in: what happens beside a watched folder may be events too.
+pub struct Folder {
+    _around: TempDir,
+    path: PathBuf,
+}
+
+impl Folder {
+    fn new() -> Folder {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("folder");
+        fs::create_dir(&path).unwrap();
+        Folder { _around: around, path }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
 }
 
 impl Stage {
@@ -27,7 +46,7 @@ impl Stage {
         let interest = Interest::READABLE.with_trigger(trigger);
         let watcher = Watcher::new().unwrap();
         let watcher = events.registry().register_owned(watcher, TOKEN, interest).unwrap();
-        Stage { events, watcher, folder: tempfile::tempdir().unwrap() }
+        Stage { events, watcher, folder: Folder::new() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -16,6 +16,11 @@ impl SignalQueue {
         Ok(SignalQueue(SignalFd::new(signals)?))
     }
 
+    /// Takes only these from now on.
+    pub(crate) fn restrict(&self, signals: &SignalSet) -> io::Result<()> {
+        Ok(self.0.set_signals(signals)?)
+    }
+
     pub(crate) fn receive(&self) -> io::Result<Received> {
         let info = self.0.read()?;
         Ok(Received {

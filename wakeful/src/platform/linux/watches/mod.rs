@@ -11,9 +11,9 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wakeful_kernel::linux::{self, AddWatchError, Inotify, WatchDescriptor, WatchFlags};
@@ -23,7 +23,7 @@ use self::tree::Tree;
 use crate::watch::{Change, Watch, WatchId};
 
 /// Holds some hundreds of records, and any one of them.
-const BUFFER: usize = 1 << 14;
+const BUFFER: usize = 1 << 13;
 
 pub(crate) struct Watches {
     inotify: Inotify,
@@ -36,9 +36,10 @@ struct State {
     places: Places,
     /// What the records read so far have come to.
     changes: VecDeque<Change>,
-    buffer: Vec<u8>,
-    next: u64,
 }
+
+/// Of all watchers, so that none takes another's for its own.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A watch of ours.
 enum Root {
@@ -82,20 +83,18 @@ struct Desk<'state> {
 
 impl Watches {
     pub(crate) fn new() -> io::Result<Watches> {
-        let state = State { buffer: vec![0; BUFFER], ..State::default() };
-        Ok(Watches { inotify: Inotify::new()?, state: Mutex::new(state) })
+        Ok(Watches { inotify: Inotify::new()?, state: Mutex::default() })
     }
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
         let absolute = std::path::absolute(&watch.path)?;
         let is_directory = match fs::metadata(&absolute) {
             Ok(metadata) => metadata.is_dir(),
-            Err(error) if error.kind() == ErrorKind::NotFound && watch.allow_missing => false,
+            Err(error) if watch.allow_missing && is_missing(&error) => false,
             Err(error) => return Err(error),
         };
         let mut state = self.state();
-        let id = WatchId(state.next);
-        state.next += 1;
+        let id = WatchId(NEXT.fetch_add(1, Ordering::Relaxed));
         let (roots, mut desk) = state.desk(&self.inotify);
         let known = desk.changes.len();
         let root = if is_directory {
@@ -125,16 +124,13 @@ impl Watches {
             if let Some(change) = state.changes.pop_front() {
                 return Some(change);
             }
-            let mut buffer = mem::take(&mut state.buffer);
-            let read = self.inotify.read(&mut buffer);
-            let any = read.is_ok();
-            for record in read.into_iter().flatten() {
-                state.take(&self.inotify, &record);
-            }
-            state.buffer = buffer;
-            if !any {
+            let mut buffer = [0; BUFFER];
+            let Ok(records) = self.inotify.read(&mut buffer) else {
                 state.settle(&self.inotify);
                 return state.changes.pop_front();
+            };
+            for record in records {
+                state.take(&self.inotify, &record);
             }
         }
     }
@@ -281,7 +277,12 @@ impl Desk<'_> {
 
 /// Whether the path was not there after all, or not what it had been: changes that say so are to come.
 fn has_vanished(error: &AddWatchError) -> bool {
-    matches!(error.io_error().kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    is_missing(error.io_error())
+}
+
+/// Whether a path leads nowhere.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 impl AsFd for Watches {

@@ -1,7 +1,9 @@
 //! A watched path: the file it leads to, and each name on the way that could lead elsewhere.
 //!
-//! Those are the last name, and every symbolic link. If the path leads nowhere, the first name that is
-//! missing takes the place of the last. The directories in which they are names are listened to.
+//! Those are the last name, every symbolic link, and the name of the directory that the last name is in: it
+//! can be removed without a word to those who watch it, as long as somebody has it open. If the path leads
+//! nowhere, the first name that is missing takes the place of the last. The directories in which they are
+//! names are listened to.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use wakeful_kernel::linux::{self, WatchDescriptor, WatchFlags};
 
-use super::{Desk, Fate, Role, has_vanished};
+use super::{Desk, Fate, Role, has_vanished, is_missing};
 use crate::watch::{Change, Kind, Kinds, Watch, WatchId};
 
 const STEP: WatchFlags = WatchFlags::CREATE
@@ -19,6 +21,9 @@ const STEP: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR);
+
+/// It is there, so that it can only go, or be replaced.
+const FOLDER: WatchFlags = STEP.difference(WatchFlags::CREATE);
 
 /// As many as the kernel follows.
 const LINKS: usize = 40;
@@ -44,8 +49,32 @@ pub(super) struct PathWatch {
 struct Step {
     directory: PathBuf,
     name: OsString,
-    /// It is the last of its path, or of the last link's: what happens to it is told as such.
-    is_last: bool,
+    kind: StepKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StepKind {
+    /// The last of its path, or of the last link's: what happens to it is told as such.
+    Last,
+    /// On the way.
+    Link,
+    /// The directory of the last name. It is a precaution, without which it goes on too.
+    Folder,
+}
+
+/// Where a path leads through, and to.
+#[derive(Debug, PartialEq, Eq)]
+struct Way {
+    steps: Vec<Step>,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    File,
+    Nowhere,
+    /// It cannot be told, because of this error.
+    Error(i32),
 }
 
 impl PathWatch {
@@ -90,7 +119,8 @@ impl PathWatch {
         if record.name() != Some(&step.name) || !flags.intersects(STEP) {
             return Fate::Lives;
         }
-        if !step.is_last {
+        let may_be_readable_now = flags.contains(WatchFlags::ATTRIB) && self.file.is_none();
+        if step.kind != StepKind::Last || may_be_readable_now {
             self.follow_and_tell(desk);
             return Fate::Lives;
         }
@@ -98,7 +128,8 @@ impl PathWatch {
             _ if flags.contains(WatchFlags::CREATE) => Kind::Created,
             _ if flags.contains(WatchFlags::DELETE) => Kind::Removed,
             _ if flags.contains(WatchFlags::MOVED_FROM) => Kind::RenamedFrom(record.cookie()),
-            _ => Kind::RenamedTo(record.cookie()),
+            _ if flags.contains(WatchFlags::MOVED_TO) => Kind::RenamedTo(record.cookie()),
+            _ => return Fate::Lives,
         };
         // First, so that whoever is told finds a file that is watched.
         self.follow_or_say_why(desk);
@@ -163,58 +194,88 @@ impl PathWatch {
         self.follow_or_say_why(desk);
         match self.file {
             Some(_) if self.file == before => {}
-            Some(_) => self.tell(Kind::Created, false, desk),
+            Some(_) => {
+                let is_directory = fs::metadata(&self.absolute).is_ok_and(|it| it.is_dir());
+                self.tell(Kind::Created, is_directory, desk);
+            }
             None => self.tell(Kind::Removed, false, desk),
         }
     }
 
     fn follow_or_say_why(&mut self, desk: &mut Desk<'_>) {
         if let Err(error) = self.follow(desk) {
-            desk.changes.push_back(Change::unwatched(self.id, self.path.clone(), error));
+            desk.changes.push_back(Change::unwatched(self.id, self.path.clone(), false, error));
         }
     }
 
     /// Listens wherever the path leads through now, and to the file.
     fn follow(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
-        let earlier = self.mute(desk);
-        let result = self.listen(desk);
+        let mut earlier = self.mute(desk);
+        let result = self.listen(desk, &mut earlier);
         for descriptor in earlier {
             desk.sweep(descriptor);
         }
         result
     }
 
-    fn listen(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
-        let (mut steps, mut exists) = resolve(&self.absolute)?;
+    fn listen(
+        &mut self,
+        desk: &mut Desk<'_>,
+        earlier: &mut Vec<WatchDescriptor>,
+    ) -> io::Result<()> {
+        let mut way = Way::of(&self.absolute);
+        let mut result = Ok(());
         for _ in 0..ATTEMPTS {
-            for descriptor in self.mute(desk) {
-                desk.sweep(descriptor);
-            }
-            for (number, step) in steps.iter().enumerate() {
-                match desk.listen(self.id, Role::Step(number), &step.directory, STEP) {
-                    Ok(descriptor) => self.steps.push((step.clone(), descriptor)),
-                    // The next attempt finds out.
-                    Err(error) if has_vanished(&error) => break,
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            if exists {
-                let flags = WatchFlags::MODIFY | WatchFlags::ATTRIB;
-                match desk.listen(self.id, Role::File, &self.absolute, flags) {
-                    Ok(descriptor) => self.file = Some(descriptor),
-                    Err(error) if has_vanished(&error) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
+            // Not swept yet: what the kernel has to say of them is to reach us.
+            earlier.extend(self.mute(desk));
+            result = self.listen_on(&way, desk);
             // What changed before all of it was listened to.
-            let now = resolve(&self.absolute)?;
-            let all = self.steps.len() == steps.len() && self.file.is_some() == exists;
-            if all && now == (steps.clone(), exists) {
+            let now = Way::of(&self.absolute);
+            let is_file = self.file.is_some() || result.is_err();
+            if now == way && is_file == (way.end == End::File) {
                 break;
             }
-            (steps, exists) = now;
+            way = now;
         }
-        Ok(())
+        match way.end {
+            End::Error(errno) => Err(io::Error::from_raw_os_error(errno)),
+            _ => result,
+        }
+    }
+
+    fn listen_on(&mut self, way: &Way, desk: &mut Desk<'_>) -> io::Result<()> {
+        let mut result = Ok(());
+        for step in &way.steps {
+            let number = self.steps.len();
+            let flags = if step.kind == StepKind::Folder { FOLDER } else { STEP };
+            match desk.listen(self.id, Role::Step(number), &step.directory, flags) {
+                Ok(descriptor) => self.steps.push((step.clone(), descriptor)),
+                Err(_) if step.kind == StepKind::Folder => {}
+                // The next attempt finds out.
+                Err(error) if has_vanished(&error) => return Ok(()),
+                Err(error) => result = Err(error.into()),
+            }
+        }
+        if way.end != End::File {
+            return result;
+        }
+        let flags = WatchFlags::MODIFY | WatchFlags::ATTRIB;
+        match desk.listen(self.id, Role::File, &self.absolute, flags) {
+            Ok(descriptor) => self.file = Some(descriptor),
+            Err(error) if has_vanished(&error) => {}
+            Err(error) => {
+                // Its permissions may change, which its directory can tell.
+                let last = self.steps.iter().position(|(step, _)| step.kind == StepKind::Last);
+                if let Some((number, (step, _))) =
+                    last.and_then(|it| Some((it, self.steps.get(it)?)))
+                {
+                    let flags = STEP | WatchFlags::ATTRIB;
+                    let _ = desk.listen(self.id, Role::Step(number), &step.directory, flags);
+                }
+                result = Err(error.into());
+            }
+        }
+        result
     }
 
     /// Listens nowhere; answers with where it did.
@@ -232,60 +293,80 @@ impl PathWatch {
     }
 }
 
-/// Walks a path as the kernel does. The steps, and whether it leads somewhere.
-fn resolve(path: &Path) -> io::Result<(Vec<Step>, bool)> {
-    let names = |path: &Path| -> Vec<OsString> {
-        path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
-    };
-    let mut steps = Vec::new();
-    let mut links = 0;
-    let mut here = PathBuf::from("/");
-    let mut left = names(path);
-    while let Some(name) = left.pop() {
-        if name == "." {
-            continue;
-        }
-        if name == ".." {
-            // No link is left in it.
-            here.pop();
-            continue;
-        }
-        // A name that is the root replaces what it is joined to.
-        let next = here.join(&name);
-        let is_last = left.is_empty();
-        let target = match fs::symlink_metadata(&next) {
-            Ok(metadata) if metadata.is_symlink() => fs::read_link(&next).map(Some),
-            Ok(metadata) if is_last || metadata.is_dir() => Ok(None),
-            Ok(_) => Err(ErrorKind::NotADirectory.into()),
-            Err(error) => Err(error),
+impl Way {
+    /// Walks a path as the kernel does.
+    fn of(path: &Path) -> Way {
+        let names = |path: &Path| -> Vec<OsString> {
+            path.components().rev().map(|part| part.as_os_str().to_owned()).collect()
         };
-        let step = |directory| Step { directory, name, is_last };
-        match target {
-            Ok(Some(target)) => {
-                links += 1;
-                if links > LINKS {
-                    return Err(io::Error::from_raw_os_error(libc::ELOOP));
-                }
-                steps.push(step(here.clone()));
-                left.extend(names(&target));
+        let mut way = Way { steps: Vec::new(), end: End::File };
+        let mut links = 0;
+        let mut here = PathBuf::from("/");
+        let mut left = names(path);
+        while let Some(name) = left.pop() {
+            if name == "." {
+                continue;
             }
-            Ok(None) => {
-                if is_last {
-                    steps.push(step(here));
-                }
-                here = next;
+            if name == ".." {
+                // No link is left in it.
+                here.pop();
+                continue;
             }
-            Err(error) => match error.kind() {
-                // It was a link, and is something else by now.
-                ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::InvalidInput => {
-                    steps.push(step(here));
-                    return Ok((steps, false));
+            // A name that is the root replaces what it is joined to.
+            let next = here.join(&name);
+            let is_last = left.is_empty();
+            let kind = if is_last { StepKind::Last } else { StepKind::Link };
+            let target = match fs::symlink_metadata(&next) {
+                Ok(metadata) if metadata.is_symlink() => fs::read_link(&next).map(Some),
+                Ok(metadata) if is_last || metadata.is_dir() => Ok(None),
+                Ok(_) => Err(ErrorKind::NotADirectory.into()),
+                Err(error) => Err(error),
+            };
+            match target {
+                Ok(Some(target)) => {
+                    links += 1;
+                    way.step(here.clone(), name, kind);
+                    if links > LINKS {
+                        way.end = End::Error(libc::ELOOP);
+                        return way;
+                    }
+                    left.extend(names(&target));
                 }
-                _ => return Err(error),
-            },
+                Ok(None) => {
+                    if is_last {
+                        way.last_step(here, name, kind);
+                    }
+                    here = next;
+                }
+                Err(error) => {
+                    way.last_step(here, name, kind);
+                    way.end = match error.kind() {
+                        // It was a link, and is something else by now.
+                        ErrorKind::InvalidInput => End::Nowhere,
+                        _ if is_missing(&error) => End::Nowhere,
+                        _ => End::Error(error.raw_os_error().unwrap_or(libc::EIO)),
+                    };
+                    return way;
+                }
+            }
+        }
+        way
+    }
+
+    fn last_step(&mut self, directory: PathBuf, name: OsString, kind: StepKind) {
+        if let (Some(parent), Some(folder)) = (directory.parent(), directory.file_name()) {
+            self.step(parent.to_owned(), folder.to_owned(), StepKind::Folder);
+        }
+        self.step(directory, name, kind);
+    }
+
+    /// Once: links can lead in a circle.
+    fn step(&mut self, directory: PathBuf, name: OsString, kind: StepKind) {
+        let step = Step { directory, name, kind };
+        if !self.steps.contains(&step) {
+            self.steps.push(step);
         }
     }
-    Ok((steps, true))
 }
 
 #[cfg(test)]
@@ -294,13 +375,11 @@ mod tests {
 
     use super::*;
 
-    fn steps(path: &Path) -> (Vec<(PathBuf, String)>, bool) {
-        let (steps, exists) = resolve(path).unwrap();
-        let steps = steps
-            .into_iter()
-            .map(|step| (step.directory, step.name.into_string().unwrap()))
-            .collect();
-        (steps, exists)
+    fn steps(path: &Path) -> (Vec<(PathBuf, String)>, End) {
+        let Way { steps, end } = Way::of(path);
+        let needed = steps.into_iter().filter(|step| step.kind != StepKind::Folder);
+        let named = needed.map(|step| (step.directory, step.name.into_string().unwrap()));
+        (named.collect(), end)
     }
 
     #[test]
@@ -314,7 +393,7 @@ mod tests {
         symlink("../absolute/file", root.join("a/link")).unwrap();
 
         let step = |directory: &str, name: &str| (root.join(directory), name.to_owned());
-        assert_eq!(steps(&root.join("a/b/file")), (vec![step("a/b", "file")], true));
+        assert_eq!(steps(&root.join("a/b/file")), (vec![step("a/b", "file")], End::File));
         assert_eq!(
             steps(&root.join("a/./b/../link")),
             (
@@ -324,12 +403,13 @@ mod tests {
                     step("", "relative"),
                     step("a/b", "file")
                 ],
-                true
+                End::File
             )
         );
-        assert_eq!(steps(&root.join("a/no/such/file")), (vec![step("a", "no")], false));
-        assert_eq!(steps(&root.join("a/b/file/x")), (vec![step("a/b", "file")], false));
+        assert_eq!(steps(&root.join("a/no/such/file")), (vec![step("a", "no")], End::Nowhere));
+        assert_eq!(steps(&root.join("a/b/file/x")), (vec![step("a/b", "file")], End::Nowhere));
         symlink("circle", root.join("circle")).unwrap();
-        assert_eq!(resolve(&root.join("circle")).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+        let circle = (vec![step("", "circle")], End::Error(libc::ELOOP));
+        assert_eq!(steps(&root.join("circle")), circle);
     }
 }

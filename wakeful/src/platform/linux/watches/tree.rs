@@ -168,6 +168,10 @@ impl Tree {
                 let known = self.leaving.iter().position(|&(leaving, _)| leaving == cookie);
                 if let Some((_, mover)) = known.map(|index| self.leaving.swap_remove(index)) {
                     self.move_to(mover, node, name, desk);
+                    if self.filter.is_some() {
+                        // What is below has other paths, and the filter may see others of them.
+                        self.list_later(mover, Listing::Astray, desk);
+                    }
                 }
                 if is_directory {
                     // Even if it is known: a listing may have been ahead of the records.
@@ -221,8 +225,13 @@ impl Tree {
     pub(super) fn settle(&mut self, desk: &mut Desk<'_>) {
         // Renamed without having arrived: to where nobody listens.
         while let Some((_, node)) = self.leaving.pop() {
-            self.drop_below(node, desk);
-            self.look_for_other_ways();
+            if self.is_in_place(node, desk) {
+                // It was another that had its name, and gave it up in exchange.
+                self.attach(node, desk);
+            } else {
+                self.drop_below(node, desk);
+                self.look_for_other_ways();
+            }
         }
         for node in mem::take(&mut self.unlisted) {
             self.list_later(node, Listing::New, desk);
@@ -239,14 +248,12 @@ impl Tree {
 
     /// Changes were lost: listens to what is there now, and to nothing else.
     pub(super) fn catch_up(&mut self, desk: &mut Desk<'_>) -> Fate {
+        self.is_moved = !self.is_in_place(self.top, desk);
         if self.is_moved {
-            return Fate::Lives;
-        }
-        if !self.is_in_place(self.top, desk) {
-            desk.changes.push_back(Change::new(Kind::Gone, self.id, self.path.clone(), true));
-            return Fate::Over;
-        }
-        if self.recursive {
+            // Renamed or gone; its watch knows no path by which to find out.
+            let error = io::Error::from_raw_os_error(libc::ENOENT);
+            self.tell_of_failure(self.path.clone(), error, desk);
+        } else if self.recursive {
             self.list_later(self.top, Listing::AfterLoss, desk);
         }
         Fate::Lives
@@ -274,13 +281,14 @@ impl Tree {
         }
     }
 
-    /// Notes a child under its name. Another that had it is elsewhere: if it is below the top, it will be
-    /// met again.
+    /// Notes a child under its name. Another that had it is elsewhere: below the top, it will be met again
+    /// when the tree is gone through.
     fn adopt(&mut self, parent: usize, name: &OsStr, child: usize, desk: &mut Desk<'_>) {
         let parent = self.nodes.get_mut(parent);
         let earlier = parent.and_then(|parent| parent.children.insert(name.to_owned(), child));
         if let Some(earlier) = earlier.filter(|&earlier| earlier != child) {
             self.drop_below(earlier, desk);
+            self.is_astray = true;
         }
     }
 
@@ -294,6 +302,15 @@ impl Tree {
             next = self.nodes.get(node).and_then(|node| node.parent);
         }
         false
+    }
+
+    /// Puts a directory back into its parent's children.
+    fn attach(&mut self, node: usize, desk: &mut Desk<'_>) {
+        if let Some((Some(parent), name)) =
+            self.nodes.get(node).map(|it| (it.parent, it.name.clone()))
+        {
+            self.adopt(parent, &name, node, desk);
+        }
     }
 
     /// Takes a directory out of its parent's children.

@@ -6,7 +6,7 @@ use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use wakeful_kernel::linux::{AddWatchError, WatchFlags};
 
@@ -46,7 +46,15 @@ impl Tree {
     /// A directory has come, by creation or from elsewhere, perhaps with something in it.
     pub(super) fn arrive(&mut self, parent: usize, name: &OsStr, desk: &mut Desk<'_>) {
         match self.enter(parent, name, desk) {
-            Ok(Some(node)) => self.list_later(node, Listing::New, desk),
+            Ok(Some(node)) if self.is_in_place(parent, desk) => {
+                self.list_later(node, Listing::New, desk);
+            }
+            Ok(Some(node)) => {
+                // Of the same name, in a directory that has the path now.
+                self.drop_below(node, desk);
+                let error = io::Error::from_raw_os_error(libc::ENOENT);
+                self.go_astray(parent, name, error, desk);
+            }
             Ok(None) => {}
             Err(error) => self.fail(parent, name, error, desk),
         }
@@ -59,18 +67,29 @@ impl Tree {
                 // It was renamed or removed itself, which its parent is going to tell.
                 return;
             }
-            if self.is_in_place(self.top, desk) {
-                self.is_astray = true;
-                return;
-            }
-            self.tell_of_move(desk);
+            self.go_astray(parent, name, error.into(), desk);
+        } else {
+            self.tell_of_failure(self.path_of(parent).join(name), error.into(), desk);
         }
-        let path = self.path_of(parent).join(name);
-        desk.changes.push_back(Change::unwatched(self.id, path, error.into()));
+    }
+
+    /// A directory was looked for by a path that is not its parent's any more.
+    fn go_astray(&mut self, parent: usize, name: &OsStr, error: io::Error, desk: &mut Desk<'_>) {
+        if self.is_in_place(self.top, desk) {
+            self.is_astray = true;
+        } else {
+            self.tell_of_move(desk);
+            self.tell_of_failure(self.path_of(parent).join(name), error, desk);
+        }
+    }
+
+    /// A directory is not watched.
+    pub(super) fn tell_of_failure(&self, path: PathBuf, error: io::Error, desk: &mut Desk<'_>) {
+        desk.changes.push_back(Change::unwatched(self.id, path, true, error));
     }
 
     /// The path of the top leads elsewhere, or nowhere.
-    fn tell_of_move(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn tell_of_move(&mut self, desk: &mut Desk<'_>) {
         if !mem::replace(&mut self.is_moved, true) {
             desk.changes.push_back(Change::new(Kind::Moved, self.id, self.path.clone(), true));
         }
@@ -164,7 +183,7 @@ impl Tree {
             }
             self.tell_of_move(desk);
         }
-        desk.changes.push_back(Change::unwatched(self.id, self.path_of(node), error));
+        self.tell_of_failure(self.path_of(node), error, desk);
     }
 
     fn drop_all_but(&mut self, node: usize, found: &HashSet<OsString>, desk: &mut Desk<'_>) {
@@ -224,9 +243,9 @@ impl Tree {
                     // It was moved, which nobody may be told of: where it is now was not watched then.
                     self.leaving.retain(|&(_, leaving)| leaving != known);
                     self.move_to(known, parent, name, desk);
-                } else {
-                    self.is_astray = true;
                 }
+                // Where it was, there may be another of that name.
+                self.is_astray = true;
             }
             return Ok(None);
         }
