@@ -62,16 +62,6 @@ impl Watch {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    /// Reads until there is an object of which this is true.
-    fn json_until(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        loop {
-            let json = self.json();
-            if is_wanted(&json) {
-                return json;
-            }
-        }
-    }
-
     fn signal(&self, signal: i32) {
         PidFd::open(self.child.id()).unwrap().send_signal(signal).unwrap();
     }
@@ -257,7 +247,7 @@ fn exit_statuses() {
         (&["--file", "/no/such/file"][..], "/no/such/file"),
         (&["--pid", "0"], "1 to 2147483647"),
         (&["--fd", "77"], "no such descriptor is open"),
-        (&["--signal", "KILL"], "SIGTERM"),
+        (&["--signal", "9"], "SIGTERM"),
         (&["--file", ".", "--ignore", "a{b"], "a{b"),
         (&["--connect", "no.such.host.invalid:1"], "no.such.host"),
         (&["--every", "10ms", "--", "/no/such/program"], "/no/such/program"),

@@ -101,6 +101,8 @@ pub(crate) struct Arguments {
     restart: bool,
 
     /// Run the command after so much quiet
+    ///
+    /// Or after ten times as much, if it never falls quiet.
     #[arg(long, value_name = "DURATION", default_value = "50ms", requires = "command", value_parser = when::duration)]
     debounce: Duration,
 

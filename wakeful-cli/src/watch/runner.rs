@@ -16,6 +16,9 @@ use super::source::readable;
 /// How long a command is given to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// Who never falls quiet is not waited for longer than so many times the time of quiet.
+const IMPATIENCE: u32 = 10;
+
 /// What the command is told of the event that it was started for.
 const VARIABLE: &str = "WAKEFUL_EVENT";
 
@@ -31,8 +34,8 @@ pub(super) struct Runner {
     child: Option<Registered<Exit>>,
     /// What it is to be started for.
     pending: Option<Cause>,
-    /// When nothing more has happened for long enough.
-    quiet: Option<TimerKey>,
+    /// When nothing more has happened for long enough, and when that is not waited for any longer.
+    quiet: Option<(TimerKey, Instant)>,
     /// When it has been given long enough to end.
     patience: Option<TimerKey>,
     /// How it ended last.
@@ -92,9 +95,15 @@ impl Runner {
     /// Something has happened: the command is to run when it has been quiet for long enough.
     pub(super) fn notice(&mut self, event: String, timers: &mut Timers) -> anyhow::Result<()> {
         self.pending = Some(Cause::Event(event));
-        let deadline = Instant::now() + self.debounce;
-        if !self.quiet.is_some_and(|timer| timers.reset(timer, deadline)) {
-            self.quiet = Some(timers.insert(deadline, self.tokens.quiet)?);
+        let now = Instant::now();
+        match self.quiet {
+            Some((timer, latest)) => {
+                timers.reset(timer, latest.min(now + self.debounce));
+            }
+            None => {
+                let timer = timers.insert_after(self.debounce, self.tokens.quiet)?;
+                self.quiet = Some((timer, now + self.debounce.saturating_mul(IMPATIENCE)));
+            }
         }
         Ok(())
     }
@@ -162,7 +171,7 @@ impl Runner {
     /// Nothing more is to be started.
     pub(super) fn forget(&mut self, timers: &mut Timers) {
         self.pending = None;
-        if let Some(timer) = self.quiet.take() {
+        if let Some((timer, _)) = self.quiet.take() {
             timers.cancel(timer);
         }
     }

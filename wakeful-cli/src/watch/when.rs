@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp, ToSpan, Zoned, civil};
 
+/// Every clock can count that far.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
 /// `250ms`, `1m30s`, `2h`, or a number of seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let seconds = text.parse::<f64>().ok().map(Duration::try_from_secs_f64);
@@ -12,7 +15,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         Some(Err(_)) => None,
         None => text.parse::<SignedDuration>().ok().and_then(|it| Duration::try_from(it).ok()),
     };
-    parsed.ok_or_else(|| "write it as 250ms, 1m30s, 2h, or as a number of seconds".to_owned())
+    match parsed {
+        Some(duration) if duration <= LONGEST => Ok(duration),
+        Some(_) => Err("that is longer than a hundred years".to_owned()),
+        None => Err("write it as 250ms, 1m30s, 2h, or as a number of seconds".to_owned()),
+    }
 }
 
 /// A duration that is not zero.
@@ -34,18 +41,16 @@ fn after(now: &Zoned, text: &str) -> Option<SystemTime> {
     if let Ok(timestamp) = text.parse::<Timestamp>() {
         return Some(timestamp.into());
     }
-    let zone = now.time_zone().clone();
-    if let Ok(time) = text.parse::<civil::Time>() {
-        let today = now.date().to_datetime(time).to_zoned(zone.clone()).ok()?;
-        let next = if today > *now {
-            today
-        } else {
-            now.date().checked_add(1.day()).ok()?.to_datetime(time).to_zoned(zone).ok()?
-        };
-        return Some(next.timestamp().into());
+    let here = |time: civil::DateTime| time.to_zoned(now.time_zone().clone()).ok();
+    // First: a time of day is found in these too.
+    if let Ok(local) = text.parse::<civil::DateTime>() {
+        return Some(here(local)?.timestamp().into());
     }
-    let local = text.parse::<civil::DateTime>().ok()?;
-    Some(local.to_zoned(zone).ok()?.timestamp().into())
+    let time = text.parse::<civil::Time>().ok()?;
+    let today = here(now.date().to_datetime(time))?;
+    let tomorrow = || here(now.date().checked_add(1.day()).ok()?.to_datetime(time));
+    let next = if today > *now { today } else { tomorrow()? };
+    Some(next.timestamp().into())
 }
 
 #[cfg(test)]
@@ -60,7 +65,7 @@ mod tests {
         assert_eq!(millis("2h"), Ok(7_200_000));
         assert_eq!(millis("1.5"), Ok(1500));
         assert_eq!(millis("0"), Ok(0));
-        for text in ["", "-1", "-5s", "soon", "nan", "inf", "1e300"] {
+        for text in ["", "-1", "-5s", "soon", "nan", "inf", "1e300", "1e12"] {
             assert!(duration(text).is_err(), "{text:?}");
         }
         assert!(period("0ms").is_err());
