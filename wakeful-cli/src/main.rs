@@ -17,8 +17,8 @@ use clap::{Parser, Subcommand};
 
 /// One thread waits for everything that can happen.
 ///
-/// Without a command it takes a tour: one thread, one poll, real sockets, a pipe, wake-ups from another
-/// thread and a timed wait, each event printed as it happens and the outcome checked.
+/// Without a command it takes a tour: one thread, one poll, real sockets, pipes, timers, signals, a child,
+/// files and other threads, each event printed as it happens and the outcome checked.
 ///
 /// WAKEFUL_BACKEND=epoll or =poll chooses the backend.
 #[derive(Debug, Parser)]

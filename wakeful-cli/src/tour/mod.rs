@@ -7,8 +7,12 @@
 mod drop;
 mod echo;
 mod pipe;
+mod process;
+mod signal;
 mod time;
+mod user;
 mod wake;
+mod watch;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -73,6 +77,10 @@ const ACTS: &[(&str, Begin)] = &[
     ("pipe", pipe::begin),
     ("wake", wake::begin),
     ("time", time::begin),
+    ("signal", signal::begin),
+    ("process", process::begin),
+    ("watch", watch::begin),
+    ("user", user::begin),
 ];
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
