@@ -7,6 +7,8 @@ use std::io;
 use std::iter::FusedIterator;
 
 pub use change::{Change, Kind};
+// Not every system can watch yet.
+#[allow(unused_imports)]
 pub(crate) use options::Filter;
 pub use options::{Kinds, Progress, Watch, WatchId};
 
