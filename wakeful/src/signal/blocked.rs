@@ -55,6 +55,8 @@ pub struct BlockedSignals {
 
 thread_local! {
     /// The signals that this thread blocks for somebody's sake.
+    // It is, which clippy does not see on systems whose thread-local storage is another.
+    #[allow(clippy::missing_const_for_thread_local)]
     static BLOCKED: RefCell<BTreeMap<i32, Blocked>> = const { RefCell::new(BTreeMap::new()) };
 }
 

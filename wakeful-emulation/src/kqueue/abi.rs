@@ -1,0 +1,93 @@
+//! What sys/event.h says on FreeBSD 14.
+
+use std::ffi::c_void;
+
+/// `struct kevent`—A change to make, or an event that happened.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(non_camel_case_types)]
+pub struct kevent {
+    /// What it is about: most often a descriptor.
+    pub ident: usize,
+    /// Which filter: `EVFILT_*`.
+    pub filter: i16,
+    /// What to do, or what is the matter: `EV_*`.
+    pub flags: u16,
+    /// The filter's own flags: `NOTE_*`.
+    pub fflags: u32,
+    /// The filter's own number.
+    pub data: i64,
+    /// The caller's.
+    pub udata: *mut c_void,
+    /// For later, and zero.
+    pub ext: [u64; 4],
+}
+
+macro_rules! constants {
+    ($($(#[$documentation:meta])* $name:ident: $type:ty = $value:expr;)+) => {
+        $($(#[$documentation])* pub const $name: $type = $value;)+
+    };
+}
+
+constants! {
+    /// Something can be read.
+    EVFILT_READ: i16 = -1;
+    /// Something can be written.
+    EVFILT_WRITE: i16 = -2;
+    /// A time is over.
+    EVFILT_TIMER: i16 = -7;
+    /// The program says so.
+    EVFILT_USER: i16 = -11;
+
+    /// Adds the event, or changes it.
+    EV_ADD: u16 = 0x1;
+    /// Takes it out.
+    EV_DELETE: u16 = 0x2;
+    /// Lets it be reported.
+    EV_ENABLE: u16 = 0x4;
+    /// Keeps it from being reported.
+    EV_DISABLE: u16 = 0x8;
+    /// Reports it once, and takes it out.
+    EV_ONESHOT: u16 = 0x10;
+    /// Forgets its state when it has been reported.
+    EV_CLEAR: u16 = 0x20;
+    /// Answers each change with an `EV_ERROR`, 0 for success.
+    EV_RECEIPT: u16 = 0x40;
+    /// Disables it when it has been reported.
+    EV_DISPATCH: u16 = 0x80;
+    /// Reports it now, once.
+    EV_FORCEONESHOT: u16 = 0x100;
+    /// Leaves the caller's pointer as it is.
+    EV_KEEPUDATA: u16 = 0x200;
+    /// Reported only: the change failed, and `data` says why.
+    EV_ERROR: u16 = 0x4000;
+    /// Reported only: the end of the file, or the other side is gone.
+    EV_EOF: u16 = 0x8000;
+
+    /// `EVFILT_READ`, `EVFILT_WRITE`: only from so many bytes on.
+    NOTE_LOWAT: u32 = 1;
+    /// `EVFILT_TIMER`: seconds.
+    NOTE_SECONDS: u32 = 1;
+    /// `EVFILT_TIMER`: milliseconds, which is also what it is without any.
+    NOTE_MSECONDS: u32 = 2;
+    /// `EVFILT_TIMER`: microseconds.
+    NOTE_USECONDS: u32 = 4;
+    /// `EVFILT_TIMER`: nanoseconds.
+    NOTE_NSECONDS: u32 = 8;
+    /// `EVFILT_TIMER`: a time of day.
+    NOTE_ABSTIME: u32 = 0x10;
+    /// `EVFILT_USER`: do nothing to the flags.
+    NOTE_FFNOP: u32 = 0;
+    /// `EVFILT_USER`: and them.
+    NOTE_FFAND: u32 = 1 << 30;
+    /// `EVFILT_USER`: or them.
+    NOTE_FFOR: u32 = 1 << 31;
+    /// `EVFILT_USER`: copy them.
+    NOTE_FFCOPY: u32 = 3 << 30;
+    /// `EVFILT_USER`: which of these.
+    NOTE_FFCTRLMASK: u32 = 3 << 30;
+    /// `EVFILT_USER`: the caller's.
+    NOTE_FFLAGSMASK: u32 = 0x00ff_ffff;
+    /// `EVFILT_USER`: report it.
+    NOTE_TRIGGER: u32 = 1 << 24;
+}

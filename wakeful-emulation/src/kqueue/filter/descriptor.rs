@@ -1,0 +1,147 @@
+//! `EVFILT_READ` and `EVFILT_WRITE`: what poll(2) says of a descriptor, and how many bytes there are.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use crate::kqueue::abi::{self, kevent};
+use crate::kqueue::knote::Found;
+use crate::linux::{self, Errno, Identity, Result};
+
+#[derive(Debug)]
+pub(in crate::kqueue) struct Descriptor {
+    fd: RawFd,
+    is_read: bool,
+    /// Report from so many bytes on.
+    low_water: Option<i64>,
+    identity: Identity,
+    /// A regular file, of which epoll knows nothing; if it is read, what tells that it has grown.
+    file: Option<Option<OwnedFd>>,
+}
+
+impl Descriptor {
+    pub(in crate::kqueue) fn new(change: &kevent) -> Result<Descriptor> {
+        let fd = RawFd::try_from(change.ident).map_err(|_| Errno(libc::EBADF))?;
+        let identity = linux::identity(fd)?;
+        let is_read = change.filter == abi::EVFILT_READ;
+        let is_file = matches!(identity.kind, libc::S_IFREG | libc::S_IFDIR);
+        let file = match (is_file, is_read) {
+            (false, _) => None,
+            (true, true) => Some(linux::modifications(fd).ok()),
+            (true, false) => Some(None),
+        };
+        let mut new = Descriptor { fd, is_read, low_water: None, identity, file };
+        new.change(change);
+        Ok(new)
+    }
+
+    pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
+        self.low_water = (change.fflags & abi::NOTE_LOWAT != 0).then_some(change.data);
+    }
+
+    /// Whether the number still means what it meant.
+    pub(in crate::kqueue) fn is_same(&self) -> bool {
+        linux::identity(self.fd).is_ok_and(|now| self.identity.is(&now))
+    }
+
+    /// What epoll is to be told of, and of what: `None` if it need not be told.
+    pub(in crate::kqueue) fn watched(&self, is_edge: bool) -> Option<(RawFd, i32)> {
+        match &self.file {
+            Some(growth) => growth.as_ref().map(|growth| (growth.as_raw_fd(), libc::EPOLLIN)),
+            None => {
+                let events =
+                    if self.is_read { libc::EPOLLIN | libc::EPOLLRDHUP } else { libc::EPOLLOUT };
+                // Below the mark it would be told without end.
+                let is_edge = is_edge || self.low_water.is_some();
+                Some((self.fd, if is_edge { events | libc::EPOLLET } else { events }))
+            }
+        }
+    }
+
+    /// Whether it is to be looked at without epoll's saying so.
+    pub(in crate::kqueue) fn is_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// # Errors
+    ///
+    /// `EBADF`: it was closed, or is another by now.
+    pub(in crate::kqueue) fn look(&mut self) -> Result<Option<Found>> {
+        if !self.is_same() {
+            return Err(Errno(libc::EBADF));
+        }
+        if let Some(growth) = &self.file {
+            if let Some(growth) = growth {
+                linux::drain(growth);
+            }
+            return Ok(self.look_at_file());
+        }
+        let events = if self.is_read { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };
+        let ready = linux::poll(self.fd, events, Some(std::time::Duration::ZERO))?;
+        if ready == 0 {
+            return Ok(None);
+        }
+        let data = if self.is_read { self.readable() } else { self.writable() };
+        let is_end = if self.is_read {
+            ready & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
+        } else {
+            ready & (libc::POLLHUP | libc::POLLERR) != 0
+        };
+        let is_low = self.low_water.is_some_and(|mark| data < mark);
+        if is_low && !is_end {
+            return Ok(None);
+        }
+        let is_error = ready & libc::POLLERR != 0 && self.identity.kind == libc::S_IFSOCK;
+        let fflags = if is_error { libc::EIO as u32 } else { 0 };
+        Ok(Some(Found { data, fflags, flags: if is_end { abi::EV_EOF } else { 0 } }))
+    }
+
+    /// By its offset: not at the end, before or behind it.
+    fn look_at_file(&self) -> Option<Found> {
+        if !self.is_read {
+            return Some(Found::default());
+        }
+        let size = linux::identity(self.fd).map_or(0, |now| now.size);
+        let data = size - linux::offset(self.fd);
+        (data != 0).then_some(Found { data, ..Found::default() })
+    }
+
+    fn readable(&self) -> i64 {
+        if linux::socket_option(self.fd, libc::SO_ACCEPTCONN) == Ok(1) {
+            return self.backlog();
+        }
+        linux::ioctl_int(self.fd, libc::FIONREAD).map_or(0, i64::from)
+    }
+
+    /// How many connections wait to be accepted; at least the one that is told of.
+    fn backlog(&self) -> i64 {
+        let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+        let mut size = size_of::<libc::tcp_info>() as libc::socklen_t;
+        // SAFETY: `info` is valid for the write of `size` bytes, all zeros being a value of it.
+        let result = linux::check(unsafe {
+            libc::getsockopt(
+                self.fd,
+                libc::IPPROTO_TCP,
+                libc::TCP_INFO,
+                info.as_mut_ptr().cast(),
+                &mut size,
+            )
+        });
+        // SAFETY: it consists of integers, zeroed and perhaps filled.
+        let info = unsafe { info.assume_init() };
+        // Of a listening socket, this field is the length of its queue.
+        result.map_or(1, |_| i64::from(info.tcpi_unacked).max(1))
+    }
+
+    fn writable(&self) -> i64 {
+        let space = match self.identity.kind {
+            libc::S_IFSOCK => linux::socket_option(self.fd, libc::SO_SNDBUF)
+                .and_then(|size| Ok(size - linux::ioctl_int(self.fd, libc::TIOCOUTQ)?)),
+            libc::S_IFIFO => {
+                // SAFETY: the call takes integers.
+                linux::check(unsafe { libc::fcntl(self.fd, libc::F_GETPIPE_SZ) })
+                    .and_then(|size| Ok(size - linux::ioctl_int(self.fd, libc::FIONREAD)?))
+            }
+            _ => Ok(1),
+        };
+        space.map_or(1, |space| i64::from(space.max(0)))
+    }
+}

@@ -1,0 +1,72 @@
+//! `EVFILT_TIMER`: a timerfd, which counts.
+
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use crate::kqueue::abi::{self, kevent};
+use crate::kqueue::knote::Found;
+use crate::linux::{self, Errno, Result};
+
+#[derive(Debug)]
+pub(in crate::kqueue) struct Timer {
+    fd: OwnedFd,
+    clock: i32,
+}
+
+const UNITS: u32 = abi::NOTE_SECONDS | abi::NOTE_MSECONDS | abi::NOTE_USECONDS | abi::NOTE_NSECONDS;
+
+impl Timer {
+    pub(in crate::kqueue) fn new(change: &kevent) -> Result<Timer> {
+        let clock = clock(change);
+        let timer = Timer { fd: linux::timerfd(clock)?, clock };
+        timer.start(change)?;
+        Ok(timer)
+    }
+
+    /// Set anew: what has expired and was not reported is forgotten.
+    pub(in crate::kqueue) fn set(&mut self, change: &kevent) -> Result<()> {
+        if clock(change) != self.clock {
+            // Closing the earlier one takes it out of the epoll.
+            *self = Timer::new(change)?;
+            return Ok(());
+        }
+        self.start(change)
+    }
+
+    fn start(&self, change: &kevent) -> Result<()> {
+        let amount = u64::try_from(change.data).map_err(|_| Errno(libc::EINVAL))?;
+        let time = match change.fflags & UNITS {
+            abi::NOTE_SECONDS => Duration::from_secs(amount),
+            0 | abi::NOTE_MSECONDS => Duration::from_millis(amount),
+            abi::NOTE_USECONDS => Duration::from_micros(amount),
+            abi::NOTE_NSECONDS => Duration::from_nanos(amount),
+            _ => return Err(Errno(libc::EINVAL)),
+        };
+        if change.fflags & abi::NOTE_ABSTIME != 0 {
+            return linux::set_timer(&self.fd, libc::TFD_TIMER_ABSTIME, time, None);
+        }
+        // A period of nothing is one of the least there is.
+        let period = time.max(Duration::from_nanos(1));
+        let is_periodic = change.flags & abi::EV_ONESHOT == 0;
+        linux::set_timer(&self.fd, 0, time, is_periodic.then_some(period))
+    }
+
+    pub(in crate::kqueue) fn raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Read at once: `data` is the number of periods since the last report.
+    pub(in crate::kqueue) fn look(&self) -> Option<Found> {
+        let count = linux::count(&self.fd);
+        let data = i64::try_from(count).unwrap_or(i64::MAX);
+        (data > 0).then_some(Found { data, ..Found::default() })
+    }
+}
+
+fn clock(change: &kevent) -> i32 {
+    if change.fflags & abi::NOTE_ABSTIME != 0 {
+        libc::CLOCK_REALTIME
+    } else {
+        libc::CLOCK_MONOTONIC
+    }
+}

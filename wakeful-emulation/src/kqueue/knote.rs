@@ -1,0 +1,149 @@
+//! An event that is waited for: its key, its state, and what it stands on.
+
+use super::abi::{self, kevent};
+use super::filter::{Descriptor, Timer, User};
+use crate::linux::{Errno, Result};
+
+/// Events are known by what they are about and the filter.
+pub(super) type Key = (usize, i16);
+
+#[derive(Debug)]
+pub(super) struct Knote {
+    pub(super) key: Key,
+    /// By which epoll tells of it, and which no other has.
+    pub(super) number: u64,
+    /// `EV_ONESHOT`, `EV_CLEAR`, `EV_DISPATCH`: those that stay.
+    flags: u16,
+    udata: usize,
+    pub(super) is_enabled: bool,
+    /// Whether epoll has been told of its descriptor.
+    pub(super) is_armed: bool,
+    /// To be reported, whatever its filter says.
+    is_forced: bool,
+    pub(super) source: Source,
+}
+
+#[derive(Debug)]
+pub(super) enum Source {
+    Descriptor(Descriptor),
+    Timer(Timer),
+    User(User),
+}
+
+/// What a filter has to say when its event is true.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) data: i64,
+    pub(super) fflags: u32,
+    /// `EV_EOF`
+    pub(super) flags: u16,
+}
+
+/// What becomes of an event that has been reported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// It is taken out.
+    Delete,
+    /// It is not reported any more until it is enabled.
+    Disable,
+    /// It is reported when something new happens.
+    Wait,
+    /// It is reported as long as it is true.
+    Again,
+}
+
+impl Knote {
+    pub(super) fn new(change: &kevent, number: u64) -> Result<Knote> {
+        let source = match change.filter {
+            abi::EVFILT_READ | abi::EVFILT_WRITE => Source::Descriptor(Descriptor::new(change)?),
+            abi::EVFILT_TIMER => Source::Timer(Timer::new(change)?),
+            abi::EVFILT_USER => Source::User(User::new(change)),
+            _ => return Err(Errno(libc::EINVAL)),
+        };
+        let mut flags = change.flags;
+        if matches!(source, Source::Timer(_)) {
+            // By itself, as the manual has it.
+            flags |= abi::EV_CLEAR;
+        }
+        Ok(Knote {
+            key: (change.ident, change.filter),
+            number,
+            flags: flags & (abi::EV_ONESHOT | abi::EV_CLEAR | abi::EV_DISPATCH),
+            udata: change.udata as usize,
+            is_enabled: change.flags & abi::EV_DISABLE == 0,
+            is_armed: false,
+            is_forced: false,
+            source,
+        })
+    }
+
+    /// Another change of an event that is there already.
+    pub(super) fn change(&mut self, change: &kevent) -> Result<()> {
+        if change.flags & abi::EV_KEEPUDATA == 0 {
+            self.udata = change.udata as usize;
+        }
+        match &mut self.source {
+            Source::Descriptor(descriptor) => descriptor.change(change),
+            Source::Timer(timer) if change.flags & abi::EV_ADD != 0 => timer.set(change)?,
+            Source::Timer(_) => {}
+            Source::User(user) => user.change(change),
+        }
+        if change.flags & abi::EV_DISABLE != 0 {
+            self.is_enabled = false;
+        } else if change.flags & (abi::EV_ADD | abi::EV_ENABLE) != 0 {
+            self.is_enabled = true;
+        }
+        Ok(())
+    }
+
+    /// Reported at the next scan, and then no more.
+    pub(super) fn force(&mut self) {
+        self.flags |= abi::EV_ONESHOT;
+        self.is_forced = true;
+    }
+
+    /// What there is to report, if anything.
+    pub(super) fn look(&mut self) -> Result<Option<Found>> {
+        if !self.is_enabled {
+            return Ok(None);
+        }
+        let found = match &mut self.source {
+            Source::Descriptor(descriptor) => descriptor.look()?,
+            Source::Timer(timer) => timer.look(),
+            Source::User(user) => user.look(),
+        };
+        Ok(if self.is_forced { Some(found.unwrap_or_default()) } else { found })
+    }
+
+    /// It is being reported.
+    pub(super) fn report(&mut self, found: Found) -> (kevent, After) {
+        let event = kevent {
+            ident: self.key.0,
+            filter: self.key.1,
+            flags: self.flags | found.flags,
+            fflags: found.fflags,
+            data: found.data,
+            udata: self.udata as *mut _,
+            ext: [0; 4],
+        };
+        let clears = self.flags & abi::EV_CLEAR != 0;
+        if let (true, Source::User(user)) = (clears, &mut self.source) {
+            user.clear();
+        }
+        let after = if self.flags & abi::EV_ONESHOT != 0 {
+            After::Delete
+        } else if self.flags & abi::EV_DISPATCH != 0 {
+            self.is_enabled = false;
+            After::Disable
+        } else if clears {
+            After::Wait
+        } else {
+            After::Again
+        };
+        (event, after)
+    }
+
+    pub(super) fn is_edge(&self) -> bool {
+        self.flags & abi::EV_CLEAR != 0
+    }
+}

@@ -1,0 +1,373 @@
+//! A kqueue: an epoll, which is its descriptor, and what is known of its events.
+//!
+//! The descriptors that are read are in an epoll of their own, those that are written in another, both of
+//! which are in the first: so each filter of a descriptor has its own registration, and either can be made
+//! anew if something is left in it that cannot be taken out, namely a file whose number was closed while
+//! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::abi::{self, kevent};
+use super::knote::{After, Key, Knote, Source};
+use crate::linux::{self, Control, Errno, Result};
+
+/// What the first epoll calls its own; knotes have higher numbers.
+const BELL: u64 = 0;
+const READS: u64 = 1;
+const WRITES: u64 = 2;
+const FIRST_KNOTE: u64 = 3;
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// The caller's: it closes it, and we are not told.
+    fd: RawFd,
+    bell: OwnedFd,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    reads: OwnedFd,
+    writes: OwnedFd,
+    knotes: HashMap<Key, Knote>,
+    keys: HashMap<u64, Key>,
+    /// To be looked at by the next scan, whatever epoll says.
+    active: VecDeque<u64>,
+    next: u64,
+}
+
+/// All that there are, and some that were closed.
+static QUEUES: Mutex<BTreeMap<RawFd, Arc<Queue>>> = Mutex::new(BTreeMap::new());
+/// When there are so many, those that were closed are looked for.
+static SWEEP_AT: Mutex<usize> = Mutex::new(MANY);
+const MANY: usize = 16;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Queue {
+    /// A new one. The caller owns the descriptor.
+    pub(super) fn create(flags: i32) -> Result<RawFd> {
+        let first = linux::epoll(flags)?;
+        let bell = linux::eventfd()?;
+        let (reads, writes) =
+            (linux::epoll(libc::EPOLL_CLOEXEC)?, linux::epoll(libc::EPOLL_CLOEXEC)?);
+        for (fd, number) in [(&bell, BELL), (&reads, READS), (&writes, WRITES)] {
+            let (first, fd) = (first.as_raw_fd(), fd.as_raw_fd());
+            linux::control(first, Control::Add, fd, libc::EPOLLIN, number)?;
+        }
+        let state = State {
+            reads,
+            writes,
+            knotes: HashMap::new(),
+            keys: HashMap::new(),
+            active: VecDeque::new(),
+            next: FIRST_KNOTE,
+        };
+        let fd = first.into_raw_fd();
+        let queue = Arc::new(Queue { fd, bell, state: Mutex::new(state) });
+        let mut queues = lock(&QUEUES);
+        // The earlier one of that number must have been closed.
+        let earlier = queues.insert(fd, queue);
+        let mut sweep_at = lock(&SWEEP_AT);
+        let mut closed = Vec::new();
+        if queues.len() >= *sweep_at {
+            closed.extend(queues.extract(|queue| !queue.is_open()));
+            *sweep_at = MANY.max(2 * queues.len());
+        }
+        drop((queues, sweep_at));
+        drop((earlier, closed));
+        Ok(fd)
+    }
+
+    pub(super) fn find(fd: RawFd) -> Result<Arc<Queue>> {
+        lock(&QUEUES).get(&fd).cloned().ok_or(Errno(libc::EBADF))
+    }
+
+    /// Frees what belongs to a kqueue, and closes it.
+    pub(super) fn close(fd: RawFd) -> Result<()> {
+        let queue = lock(&QUEUES).remove(&fd).ok_or(Errno(libc::EBADF))?;
+        if !queue.is_open() {
+            return Err(Errno(libc::EBADF));
+        }
+        // SAFETY: it is the epoll that this made, and the caller gives it up.
+        drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        Ok(())
+    }
+
+    /// Whether the number still is that of its epoll.
+    fn is_open(&self) -> bool {
+        let bell = self.bell.as_raw_fd();
+        let again = linux::control(self.fd, Control::Add, bell, libc::EPOLLIN, BELL);
+        again == Err(Errno(libc::EEXIST))
+    }
+
+    /// Makes one change.
+    pub(super) fn change(&self, change: &kevent) -> Result<()> {
+        let mut state = lock(&self.state);
+        let key = (change.ident, change.filter);
+        let both = abi::EV_ENABLE | abi::EV_DISABLE;
+        if change.flags & both == both {
+            return Err(Errno(libc::EINVAL));
+        }
+        if let Some(Knote { source: Source::Descriptor(descriptor), .. }) = state.knotes.get(&key) {
+            if !descriptor.is_same() {
+                state.remove(key, self.fd);
+            }
+        }
+        let is_descriptor = matches!(change.filter, abi::EVFILT_READ | abi::EVFILT_WRITE);
+        if is_descriptor {
+            let fd = RawFd::try_from(change.ident).map_err(|_| Errno(libc::EBADF))?;
+            linux::identity(fd)?;
+        }
+        match state.knotes.contains_key(&key) {
+            true if change.flags & abi::EV_DELETE != 0 => {
+                state.remove(key, self.fd);
+                return Ok(());
+            }
+            false if change.flags & abi::EV_ADD == 0 => return Err(Errno(libc::ENOENT)),
+            false => {
+                let number = state.next;
+                let knote = Knote::new(change, number)?;
+                state.next += 1;
+                state.keys.insert(number, key);
+                state.knotes.insert(key, knote);
+            }
+            true => state.knotes.get_mut(&key).map_or(Ok(()), |knote| knote.change(change))?,
+        }
+        if let Err(error) = state.arm(key, self.fd) {
+            state.remove(key, self.fd);
+            return Err(error);
+        }
+        if let Some(knote) = state.knotes.get_mut(&key) {
+            if change.flags & abi::EV_FORCEONESHOT != 0 {
+                knote.force();
+            }
+            let number = knote.number;
+            if knote.is_enabled {
+                state.active.push_back(number);
+                linux::ring(&self.bell);
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for events, and answers with how many it has written.
+    pub(super) fn scan(&self, events: &mut [kevent], timeout: Option<Duration>) -> Result<usize> {
+        if events.is_empty() {
+            return Ok(0);
+        }
+        // Beyond what the clock can count it is without end.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let count = self.collect(events)?;
+            if count > 0 {
+                return Ok(count);
+            }
+            let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Ok(0);
+            }
+            let ready = linux::poll(self.fd, libc::POLLIN, left)?;
+            if ready & libc::POLLNVAL != 0 {
+                return Err(Errno(libc::EBADF));
+            }
+        }
+    }
+
+    /// Writes what there is to report now.
+    fn collect(&self, events: &mut [kevent]) -> Result<usize> {
+        let mut state = lock(&self.state);
+        linux::count(&self.bell);
+        let mut candidates = state.candidates(self.fd, events.len())?;
+        let mut seen = HashSet::new();
+        candidates.retain(|&number| seen.insert(number));
+
+        let mut written = 0;
+        let mut again = Vec::new();
+        for number in candidates {
+            let Some(&key) = state.keys.get(&number) else {
+                continue;
+            };
+            if written == events.len() {
+                again.push(number);
+                continue;
+            }
+            let Some(knote) = state.knotes.get_mut(&key) else {
+                continue;
+            };
+            let found = match knote.look() {
+                Ok(Some(found)) => found,
+                Ok(None) => continue,
+                Err(_) => {
+                    // Closed, or another by now.
+                    state.remove(key, self.fd);
+                    continue;
+                }
+            };
+            let (event, after) = knote.report(found);
+            if let Some(place) = events.get_mut(written) {
+                *place = event;
+                written += 1;
+            }
+            match after {
+                After::Delete => state.remove(key, self.fd),
+                After::Disable => drop(state.arm(key, self.fd)),
+                After::Wait => {}
+                After::Again => {
+                    if knote.is_in_memory() {
+                        again.push(number);
+                    }
+                }
+            }
+        }
+        state.active.extend(again);
+        if !state.active.is_empty() {
+            linux::ring(&self.bell);
+        }
+        Ok(written)
+    }
+}
+
+impl State {
+    /// The knotes that may have something to report.
+    fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
+        let mut numbers: Vec<u64> = self.active.drain(..).collect();
+        let mut strangers = Vec::new();
+        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
+            .map_err(|_| Errno(libc::EBADF))?
+        {
+            match number {
+                BELL => {}
+                READS | WRITES => {
+                    let found = linux::ready(self.epoll_of(number).as_raw_fd(), most)?;
+                    if found.iter().any(|number| !self.keys.contains_key(number)) {
+                        strangers.push(number);
+                    }
+                    numbers.extend(found);
+                }
+                number => numbers.push(number),
+            }
+        }
+        for side in strangers {
+            self.make_anew(side, first)?;
+        }
+        Ok(numbers)
+    }
+
+    fn epoll_of(&self, side: u64) -> &OwnedFd {
+        if side == READS { &self.reads } else { &self.writes }
+    }
+
+    /// Something in an epoll belongs to a knote that is gone, and cannot be taken out of it.
+    fn make_anew(&mut self, side: u64, first: RawFd) -> Result<()> {
+        let new = linux::epoll(libc::EPOLL_CLOEXEC)?;
+        linux::control(first, Control::Add, new.as_raw_fd(), libc::EPOLLIN, side)?;
+        let earlier = if side == READS { &mut self.reads } else { &mut self.writes };
+        // Closing it takes it out of the first.
+        *earlier = new;
+        let keys: Vec<_> = self.knotes.keys().copied().collect();
+        for key in keys {
+            let Some(knote) = self.knotes.get_mut(&key) else {
+                continue;
+            };
+            if knote.side() == Some(side) {
+                knote.is_armed = false;
+                // One that was closed meanwhile is found out when it is looked at.
+                let _ = self.arm(key, first);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells epoll of a knote's descriptor, or not to tell of it any more.
+    fn arm(&mut self, key: Key, first: RawFd) -> Result<()> {
+        let Some(knote) = self.knotes.get_mut(&key) else {
+            return Ok(());
+        };
+        let epoll = match knote.side() {
+            Some(READS) => self.reads.as_raw_fd(),
+            Some(_) => self.writes.as_raw_fd(),
+            None => first,
+        };
+        let Some((fd, events)) = knote.watched() else {
+            return Ok(());
+        };
+        if !knote.is_enabled {
+            if std::mem::take(&mut knote.is_armed) {
+                let _ = linux::control(epoll, Control::Delete, fd, 0, 0);
+            }
+            return Ok(());
+        }
+        let operation = if knote.is_armed { Control::Modify } else { Control::Add };
+        let result = match linux::control(epoll, operation, fd, events, knote.number) {
+            Err(Errno(libc::ENOENT)) => {
+                linux::control(epoll, Control::Add, fd, events, knote.number)
+            }
+            Err(Errno(libc::EEXIST)) => {
+                linux::control(epoll, Control::Modify, fd, events, knote.number)
+            }
+            // A device that cannot be waited for.
+            Err(Errno(libc::EPERM)) => Err(Errno(libc::EINVAL)),
+            result => result,
+        };
+        knote.is_armed = result.is_ok();
+        result
+    }
+
+    fn remove(&mut self, key: Key, first: RawFd) {
+        if let Some(knote) = self.knotes.get_mut(&key) {
+            knote.is_enabled = false;
+            let number = knote.number;
+            let _ = self.arm(key, first);
+            self.keys.remove(&number);
+            self.knotes.remove(&key);
+        }
+    }
+}
+
+impl Knote {
+    /// In which of the two it is; `None` for what is in the first epoll, or in none.
+    fn side(&self) -> Option<u64> {
+        match &self.source {
+            Source::Descriptor(descriptor) if !descriptor.is_file() => {
+                Some(if self.key.1 == abi::EVFILT_READ { READS } else { WRITES })
+            }
+            _ => None,
+        }
+    }
+
+    fn watched(&self) -> Option<(RawFd, i32)> {
+        match &self.source {
+            Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
+            Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
+            Source::User(_) => None,
+        }
+    }
+
+    /// Whether it stays true without epoll's knowing.
+    fn is_in_memory(&self) -> bool {
+        match &self.source {
+            Source::Descriptor(descriptor) => descriptor.is_file(),
+            Source::Timer(_) => false,
+            Source::User(_) => true,
+        }
+    }
+}
+
+/// What `BTreeMap::extract_if` does, which is newer than the Rust that is promised.
+trait Extract {
+    fn extract(&mut self, is_wanted: impl Fn(&Queue) -> bool) -> Vec<Arc<Queue>>;
+}
+
+impl Extract for BTreeMap<RawFd, Arc<Queue>> {
+    fn extract(&mut self, is_wanted: impl Fn(&Queue) -> bool) -> Vec<Arc<Queue>> {
+        let wanted = self.iter().filter(|(_, queue)| is_wanted(queue));
+        let keys: Vec<_> = wanted.map(|(&fd, _)| fd).collect();
+        keys.iter().filter_map(|fd| self.remove(fd)).collect()
+    }
+}

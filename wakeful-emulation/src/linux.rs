@@ -1,0 +1,207 @@
+//! The Linux calls that the emulations stand on.
+
+use std::ffi::c_int;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// An error number, as C has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Errno(pub(crate) c_int);
+
+pub(crate) type Result<T> = std::result::Result<T, Errno>;
+
+pub(crate) fn check(result: c_int) -> Result<c_int> {
+    if result == -1 { Err(last_errno()) } else { Ok(result) }
+}
+
+fn last_errno() -> Errno {
+    Errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
+}
+
+pub(crate) fn set_errno(Errno(errno): Errno) {
+    // SAFETY: it is the address of this thread's errno.
+    unsafe { *libc::__errno_location() = errno };
+}
+
+/// Takes over a descriptor that a call has just returned.
+fn own(fd: c_int) -> OwnedFd {
+    // SAFETY: the call succeeded, so it is open, and nothing else owns it.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// `epoll_create1(flags)`
+pub(crate) fn epoll(flags: c_int) -> Result<OwnedFd> {
+    // SAFETY: the call takes an integer.
+    check(unsafe { libc::epoll_create1(flags) }).map(own)
+}
+
+/// What to do to a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    Add = libc::EPOLL_CTL_ADD as isize,
+    Modify = libc::EPOLL_CTL_MOD as isize,
+    Delete = libc::EPOLL_CTL_DEL as isize,
+}
+
+/// `epoll_ctl(epoll, operation, fd, {events, data})`
+pub(crate) fn control(
+    epoll: RawFd,
+    operation: Control,
+    fd: RawFd,
+    events: c_int,
+    data: u64,
+) -> Result<()> {
+    let mut event = libc::epoll_event { events: events as u32, u64: data };
+    // SAFETY: the event is valid for the read of one struct.
+    check(unsafe { libc::epoll_ctl(epoll, operation as c_int, fd, &mut event) }).map(drop)
+}
+
+/// `epoll_wait(epoll, events, n, 0)`—The data of what is ready now.
+pub(crate) fn ready(epoll: RawFd, most: usize) -> Result<Vec<u64>> {
+    let most = most.clamp(1, 1024);
+    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most];
+    // SAFETY: the buffer is valid for the write of that many structs.
+    let count = check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), most as c_int, 0) })?;
+    events.truncate(count as usize);
+    Ok(events.iter().map(|event| event.u64).collect())
+}
+
+/// `ppoll({fd, events}, 1, timeout)`—What the descriptor is ready for; 0 when the time is over.
+pub(crate) fn poll(fd: RawFd, events: i16, timeout: Option<Duration>) -> Result<i16> {
+    let mut entry = libc::pollfd { fd, events, revents: 0 };
+    let timeout = timeout.map(timespec);
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the entry is valid for one struct, the timeout null or valid, and the mask null.
+    check(unsafe { libc::ppoll(&mut entry, 1, timeout, std::ptr::null()) })?;
+    Ok(entry.revents)
+}
+
+fn timespec(time: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: time.subsec_nanos() as _,
+    }
+}
+
+/// `eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)`
+pub(crate) fn eventfd() -> Result<OwnedFd> {
+    // SAFETY: the call takes integers.
+    check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }).map(own)
+}
+
+/// `write(eventfd, 1)`
+pub(crate) fn ring(eventfd: &OwnedFd) {
+    let one = 1_u64;
+    // SAFETY: the number is valid for the read of eight bytes. One that counts almost without end is
+    // readable too.
+    unsafe { libc::write(eventfd.as_raw_fd(), (&raw const one).cast(), 8) };
+}
+
+/// `read(fd)`—The count of an eventfd or a timerfd; 0 if there is none.
+pub(crate) fn count(fd: &OwnedFd) -> u64 {
+    let mut count = 0_u64;
+    // SAFETY: the number is valid for the write of eight bytes.
+    let read = unsafe { libc::read(fd.as_raw_fd(), (&raw mut count).cast(), 8) };
+    if read == 8 { count } else { 0 }
+}
+
+/// `timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK)`
+pub(crate) fn timerfd(clock: c_int) -> Result<OwnedFd> {
+    // SAFETY: the call takes integers.
+    check(unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) }).map(own)
+}
+
+/// `timerfd_settime(fd, flags, {first, period})`
+pub(crate) fn set_timer(
+    fd: &OwnedFd,
+    flags: c_int,
+    first: Duration,
+    period: Option<Duration>,
+) -> Result<()> {
+    // Zero would disarm it.
+    let first = first.max(Duration::from_nanos(1));
+    let setting = libc::itimerspec {
+        it_value: timespec(first),
+        it_interval: timespec(period.unwrap_or_default()),
+    };
+    // SAFETY: the setting is valid for the read of one struct, and the last argument may be null.
+    check(unsafe { libc::timerfd_settime(fd.as_raw_fd(), flags, &setting, std::ptr::null_mut()) })
+        .map(drop)
+}
+
+/// `inotify_init1` and `inotify_add_watch(/proc/self/fd/N, IN_MODIFY)`—Readable when the file behind a
+/// descriptor is written to.
+pub(crate) fn modifications(fd: RawFd) -> Result<OwnedFd> {
+    // SAFETY: the call takes an integer.
+    let inotify = check(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
+    let inotify = own(inotify);
+    let path = format!("/proc/self/fd/{fd}\0");
+    // SAFETY: the string is NUL-terminated and lives until the call returns.
+    check(unsafe {
+        libc::inotify_add_watch(inotify.as_raw_fd(), path.as_ptr().cast(), libc::IN_MODIFY)
+    })?;
+    Ok(inotify)
+}
+
+/// `read(fd)` until there is nothing left.
+pub(crate) fn drain(fd: &OwnedFd) {
+    let mut buffer = [0_u8; 4096];
+    // SAFETY: the buffer is valid for writes of its length.
+    while unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) } > 0 {}
+}
+
+/// `ioctl(fd, request, &int)`
+pub(crate) fn ioctl_int(fd: RawFd, request: libc::c_ulong) -> Result<c_int> {
+    let mut number = 0;
+    // SAFETY: each of the requests made here writes one int.
+    check(unsafe { libc::ioctl(fd, request as _, &raw mut number) }).map(|_| number)
+}
+
+/// `getsockopt(fd, SOL_SOCKET, option)`, an int.
+pub(crate) fn socket_option(fd: RawFd, option: c_int) -> Result<c_int> {
+    let mut value = 0;
+    let mut size = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the value is valid for the write of `size` bytes.
+    check(unsafe {
+        libc::getsockopt(fd, libc::SOL_SOCKET, option, (&raw mut value).cast(), &mut size)
+    })
+    .map(|_| value)
+}
+
+/// Which open file a number means, as far as fstat(2) tells, and of what kind it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    device: u64,
+    inode: u64,
+    pub(crate) kind: libc::mode_t,
+    pub(crate) size: i64,
+}
+
+/// `fstat(fd)`
+pub(crate) fn identity(fd: RawFd) -> Result<Identity> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `stat` is valid for the write of one struct.
+    check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
+    // SAFETY: fstat(2) has filled it.
+    let stat = unsafe { stat.assume_init() };
+    #[allow(clippy::unnecessary_cast)]
+    Ok(Identity {
+        device: stat.st_dev as u64,
+        inode: stat.st_ino as u64,
+        kind: stat.st_mode & libc::S_IFMT,
+        size: stat.st_size as i64,
+    })
+}
+
+impl Identity {
+    /// Whether both are the same file, whatever its size is by now.
+    pub(crate) fn is(&self, other: &Identity) -> bool {
+        (self.device, self.inode, self.kind) == (other.device, other.inode, other.kind)
+    }
+}
+
+/// `lseek(fd, 0, SEEK_CUR)`
+pub(crate) fn offset(fd: RawFd) -> i64 {
+    // SAFETY: the call takes integers.
+    unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }
+}
