@@ -129,6 +129,31 @@ pub(crate) fn set_timer(
         .map(drop)
 }
 
+/// `pidfd_open(pid, 0)`
+pub(crate) fn pidfd(pid: libc::pid_t) -> Result<OwnedFd> {
+    // SAFETY: the call takes integers.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    check(result as c_int).map(own)
+}
+
+/// `waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG | WNOWAIT)`—The status of a child that has ended, as wait(2)
+/// has it, and leaves it to be waited for.
+pub(crate) fn peek_status(pidfd: RawFd) -> Result<c_int> {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+    // SAFETY: `info` is valid for the write of one struct.
+    check(unsafe { libc::waitid(libc::P_PIDFD, pidfd as libc::id_t, info.as_mut_ptr(), options) })?;
+    // SAFETY: it consists of integers and pointers, zeroed, and filled with what there is to say.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: waitid(2) fills the fields of SIGCHLD, or leaves the zeros.
+    let status = unsafe { info.si_status() };
+    Ok(match info.si_code {
+        libc::CLD_EXITED => (status & 0xff) << 8,
+        libc::CLD_DUMPED => status | 0x80,
+        _ => status,
+    })
+}
+
 /// `inotify_init1` and `inotify_add_watch(/proc/self/fd/N, IN_MODIFY)`—Readable when the file behind a
 /// descriptor is written to.
 pub(crate) fn modifications(fd: RawFd) -> Result<OwnedFd> {

@@ -241,6 +241,40 @@ fn periods_are_counted() {
     queue.nothing();
 }
 
+/// "EVFILT_PROC … NOTE_EXIT: the process has exited. The exit status will be stored in data."
+#[test]
+fn the_end_of_a_process() {
+    use std::process::{Command, Stdio};
+    let queue = Kqueue::new();
+    let change = |child: &std::process::Child| kevent {
+        fflags: NOTE_EXIT,
+        ..event(child.id() as usize, EVFILT_PROC, EV_ADD)
+    };
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "read line; exit 7"]).stdin(Stdio::piped());
+    let mut child = shell.spawn().unwrap();
+    queue.change(change(&child));
+    queue.nothing();
+    drop(child.stdin.take());
+    let found = queue.one();
+    assert_eq!((found.ident, found.fflags), (child.id() as usize, NOTE_EXIT));
+    assert_eq!((found.flags & EV_EOF, found.data), (EV_EOF, 7 << 8));
+    queue.nothing();
+    // It was only looked at. It has ended when it is added, and is told of all the same.
+    queue.change(change(&child));
+    assert_eq!(queue.one().data, 7 << 8);
+    assert_eq!(child.wait().unwrap().code(), Some(7));
+    assert_eq!(queue.refused(change(&child)), libc::ESRCH);
+
+    let mut child = shell.spawn().unwrap();
+    queue.change(change(&child));
+    child.kill().unwrap();
+    assert_eq!(queue.one().data, i64::from(libc::SIGKILL));
+    child.wait().unwrap();
+    let fork = kevent { fflags: NOTE_FORK, ..event(1, EVFILT_PROC, EV_ADD) };
+    assert_eq!(queue.refused(fork), libc::EOPNOTSUPP);
+}
+
 /// "EVFILT_USER … the lower 24 bits of fflags may be used for user defined flags", and how to change them.
 #[test]
 fn user_events() {

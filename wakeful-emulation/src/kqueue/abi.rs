@@ -34,6 +34,8 @@ constants! {
     EVFILT_READ: i16 = -1;
     /// Something can be written.
     EVFILT_WRITE: i16 = -2;
+    /// A process ends.
+    EVFILT_PROC: i16 = -5;
     /// A time is over.
     EVFILT_TIMER: i16 = -7;
     /// The program says so.
@@ -66,6 +68,14 @@ constants! {
 
     /// `EVFILT_READ`, `EVFILT_WRITE`: only from so many bytes on.
     NOTE_LOWAT: u32 = 1;
+    /// `EVFILT_PROC`: it has ended; `data` is its status, as wait(2) has it.
+    NOTE_EXIT: u32 = 1 << 31;
+    /// `EVFILT_PROC`: it has forked.
+    NOTE_FORK: u32 = 1 << 30;
+    /// `EVFILT_PROC`: it has executed another program.
+    NOTE_EXEC: u32 = 1 << 29;
+    /// `EVFILT_PROC`: follow it when it forks.
+    NOTE_TRACK: u32 = 1;
     /// `EVFILT_TIMER`: seconds.
     NOTE_SECONDS: u32 = 1;
     /// `EVFILT_TIMER`: milliseconds, which is also what it is without any.

@@ -1,7 +1,7 @@
 //! An event that is waited for: its key, its state, and what it stands on.
 
 use super::abi::{self, kevent};
-use super::filter::{Descriptor, Timer, User};
+use super::filter::{Descriptor, Process, Timer, User};
 use crate::linux::{Errno, Result};
 
 /// Events are known by what they are about and the filter.
@@ -26,6 +26,7 @@ pub(super) struct Knote {
 #[derive(Debug)]
 pub(super) enum Source {
     Descriptor(Descriptor),
+    Process(Process),
     Timer(Timer),
     User(User),
 }
@@ -56,15 +57,18 @@ impl Knote {
     pub(super) fn new(change: &kevent, number: u64) -> Result<Knote> {
         let source = match change.filter {
             abi::EVFILT_READ | abi::EVFILT_WRITE => Source::Descriptor(Descriptor::new(change)?),
+            abi::EVFILT_PROC => Source::Process(Process::new(change)?),
             abi::EVFILT_TIMER => Source::Timer(Timer::new(change)?),
             abi::EVFILT_USER => Source::User(User::new(change)),
             _ => return Err(Errno(libc::EINVAL)),
         };
-        let mut flags = change.flags;
-        if matches!(source, Source::Timer(_)) {
-            // By itself, as the manual has it.
-            flags |= abi::EV_CLEAR;
-        }
+        // By themselves, as the manual has it. A process ends once.
+        let flags = change.flags
+            | match source {
+                Source::Timer(_) => abi::EV_CLEAR,
+                Source::Process(_) => abi::EV_CLEAR | abi::EV_ONESHOT,
+                Source::Descriptor(_) | Source::User(_) => 0,
+            };
         Ok(Knote {
             key: (change.ident, change.filter),
             number,
@@ -84,6 +88,7 @@ impl Knote {
         }
         match &mut self.source {
             Source::Descriptor(descriptor) => descriptor.change(change),
+            Source::Process(process) => process.change(change)?,
             Source::Timer(timer) if change.flags & abi::EV_ADD != 0 => timer.set(change)?,
             Source::Timer(_) => {}
             Source::User(user) => user.change(change),
@@ -109,6 +114,7 @@ impl Knote {
         }
         let found = match &mut self.source {
             Source::Descriptor(descriptor) => descriptor.look()?,
+            Source::Process(process) => process.look()?,
             Source::Timer(timer) => timer.look(),
             Source::User(user) => user.look(),
         };

@@ -344,6 +344,7 @@ impl Knote {
     fn watched(&self) -> Option<(RawFd, i32)> {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
+            Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
             Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
             Source::User(_) => None,
         }
@@ -353,7 +354,7 @@ impl Knote {
     fn is_in_memory(&self) -> bool {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.is_file(),
-            Source::Timer(_) => false,
+            Source::Process(_) | Source::Timer(_) => false,
             Source::User(_) => true,
         }
     }
