@@ -315,6 +315,23 @@ every_backend! {
         assert_eq!(stage.watcher.changes().count(), 0);
     }
 
+    fn a_few_at_a_time(backend) {
+        for trigger in [Trigger::Edge, Trigger::Level] {
+            let mut stage = Stage::with_trigger(backend, trigger);
+            stage.add("");
+            for number in 0..10 {
+                fs::create_dir(stage.path(&number.to_string())).unwrap();
+            }
+            let mut count = 0;
+            while count < 10 {
+                stage.events.poll(DEADLINE);
+                assert!(!stage.events.events.is_empty(), "{count} of 10");
+                count += stage.watcher.changes().take(3).count();
+            }
+            stage.expect_nothing();
+        }
+    }
+
     fn only_what_is_asked_for(backend) {
         let mut stage = Stage::new(backend);
         let watch = Watch::new(stage.folder.path()).kinds(Kinds::REMOVED);

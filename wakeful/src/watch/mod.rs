@@ -96,7 +96,8 @@ impl Watcher {
 
     /// Takes the changes there are, one after another.
     ///
-    /// Iterate to the end: what is left is not reported anew, but by the next change.
+    /// If something is left when the iterator is dropped, because it was not used to its end, the watcher is
+    /// reported anew.
     pub fn changes(&self) -> Changes<'_> {
         Changes { watcher: self, ended: false }
     }
@@ -127,3 +128,12 @@ impl Iterator for Changes<'_> {
 }
 
 impl FusedIterator for Changes<'_> {}
+
+impl Drop for Changes<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.watcher.inner.get().remind();
+            self.watcher.inner.drained(Direction::Read);
+        }
+    }
+}

@@ -25,6 +25,10 @@ impl Watches {
         match self.0 {}
     }
 
+    pub(crate) fn remind(&self) {
+        match self.0 {}
+    }
+
     pub(crate) fn next_change(&self) -> Option<Change> {
         match self.0 {}
     }

@@ -135,6 +135,11 @@ impl Watches {
         }
     }
 
+    /// There may be more to tell: it is readable, and that anew.
+    pub(crate) fn remind(&self) {
+        self.state().desk(&self.inotify).1.nudge();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
