@@ -115,7 +115,7 @@ fn setting(path: &str) -> Option<u64> {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let info = Info::gather()?;
-    let mut output = Output::new();
+    let mut output = Output::new()?;
     if arguments.json {
         output.line(serde_json::to_string_pretty(&info)?)?;
     } else {

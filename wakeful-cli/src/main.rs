@@ -10,7 +10,7 @@ mod serve;
 mod tour;
 mod watch;
 
-use std::io;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -32,12 +32,25 @@ struct Arguments {
 enum Command {
     /// Wait for any mix of events, print each, and run a command
     ///
-    /// While the command runs, events are gathered, and it runs once more when it has ended. With --restart
-    /// it is ended together with all that it started. It finds the event in $WAKEFUL_EVENT, as JSON.
+    /// <WHAT> is one or more of --file, --every, --at, --signal, --pid, --stdin, --listen, --connect and --fd.
     ///
-    /// Exit status: 0 when all that was waited for has happened, at the first event with --once, or at ^C
-    /// without it; that of the command with --once; 130 at ^C with --once; 124 when --timeout is over;
-    /// 1 for an error; 2 for wrong arguments.
+    /// While the command runs, events are gathered, and it runs once more when it has ended. With --restart
+    /// it is ended together with all that it started (SIGTERM, after two seconds SIGKILL), and has no
+    /// standard input. It finds the latest event in $WAKEFUL_EVENT, as JSON.
+    ///
+    /// With --json each event is an object with "time" (UTC) and "source": "file" with "kind" (created,
+    /// modified, attributes, removed, renamed-from, renamed-to, moved, gone, unmounted, unwatched, overflow),
+    /// "path", "is_directory", and where there is one "cookie" (the same in both halves of a rename),
+    /// "error", "path_hex" (of a path that is no text); "every" with "count"; "at" with "time_of"; "signal"
+    /// with "name", "number", "count"; "pid" with "pid"; "stdin", and "fd" with "fd", with "kind" (line, end,
+    /// ready) and "text"; "listen" with "address" and "peer"; "connect" with "address" and "kind" (connected,
+    /// closed). An overflow says that changes were lost: look at all files anew.
+    ///
+    /// Exit status: 0 when all that was waited for has happened, at the first event with --once, or when it
+    /// is interrupted (^C, SIGTERM, SIGHUP, SIGQUIT) without it; with --once that of the command, 128 and
+    /// the number of the signal that ended it, or 128 and that of the signal that interrupted the wait (130
+    /// at ^C); 124 when --timeout is over; 126 or 127 if the command cannot be run or found; 1 for another
+    /// error; 2 for wrong arguments.
     Watch(Box<watch::Arguments>),
     /// Run a small server until ^C.
     Serve(serve::Arguments),
@@ -63,7 +76,7 @@ fn main() -> ExitCode {
         // Whoever reads the output has seen enough, as with `wakeful | head -1`.
         Err(error) if is_broken_output(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            anstream::eprintln!("wakeful: {error:#}");
+            let _ = writeln!(anstream::stderr(), "wakeful: {error:#}");
             ExitCode::FAILURE
         }
     }

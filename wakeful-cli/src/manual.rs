@@ -45,7 +45,9 @@ pub(crate) fn page(arguments: &Man) -> anyhow::Result<ExitCode> {
         })?,
     };
     let mut text = Vec::new();
-    clap_mangen::Man::new(command).render(&mut text)?;
+    let title = command.get_display_name().unwrap_or(command.get_name()).to_uppercase();
+    let version = concat!("wakeful ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command).title(title).source(version).render(&mut text)?;
     print(&text)
 }
 

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::time::Instant;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use owo_colors::OwoColorize;
+use wakeful_kernel::poll::{PollFd, poll};
+use wakeful_kernel::readiness::Readiness;
 
 /// Standard output failed.
 #[derive(Debug)]
@@ -25,17 +28,33 @@ impl std::error::Error for OutputError {
 /// Prints lines; every one reaches its reader at once.
 pub(crate) struct Output {
     stream: Box<dyn Write>,
+    /// Of the stream.
+    descriptor: OwnedFd,
     start: Instant,
 }
 
 impl Output {
-    pub(crate) fn new() -> Output {
-        Output { stream: Box::new(anstream::stdout()), start: Instant::now() }
+    pub(crate) fn new() -> io::Result<Output> {
+        let descriptor = io::stdout().as_fd().try_clone_to_owned()?;
+        Ok(Output { stream: Box::new(anstream::stdout()), descriptor, start: Instant::now() })
     }
 
     /// For those whose standard output is somebody else's.
-    pub(crate) fn to_stderr() -> Output {
-        Output { stream: Box::new(anstream::stderr()), start: Instant::now() }
+    pub(crate) fn to_stderr() -> io::Result<Output> {
+        let descriptor = io::stderr().as_fd().try_clone_to_owned()?;
+        Ok(Output { stream: Box::new(anstream::stderr()), descriptor, start: Instant::now() })
+    }
+
+    /// Waits until a line can be written. False: something is to be read from the other descriptor first, or
+    /// the time is over.
+    pub(crate) fn is_writable_before(
+        &self,
+        other: &impl AsFd,
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        let mut fds =
+            [PollFd::new(&self.descriptor, Readiness::OUT), PollFd::new(other, Readiness::IN)];
+        Ok(poll(&mut fds, timeout)? > 0 && !fds[1].readiness().contains(Readiness::IN))
     }
 
     pub(crate) fn line(&mut self, text: impl fmt::Display) -> Result<(), OutputError> {

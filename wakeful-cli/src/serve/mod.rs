@@ -58,7 +58,7 @@ enum Kind {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     // Ten thousand connections are ten thousand descriptors; the soft limit is often a tenth of that.
     let open_files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or_default();
-    let mut output = Output::new();
+    let mut output = Output::new()?;
     let before = memory::resident();
     let statistics = match arguments.kind {
         Kind::Echo => serve(arguments, &mut output, open_files, echo::Echo::new)?,

@@ -84,7 +84,7 @@ const ACTS: &[(&str, Begin)] = &[
 ];
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
-    let mut output = Output::new();
+    let mut output = Output::new()?;
     let mut poll = Poll::new().context("no poller could be created")?;
     let backend = poll.capabilities().backend;
     output.line(format_args!("{} on one thread, waiting with {backend}", "wakeful".bold()))?;

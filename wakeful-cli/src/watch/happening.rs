@@ -1,10 +1,12 @@
 //! What is told of an event: a line for people, or a JSON object.
 
-use std::fmt;
+use std::fmt::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 
 use jiff::{Timestamp, Zoned};
 use owo_colors::OwoColorize;
 use serde::Serialize;
+use wakeful::watch::{Change, Kind};
 
 /// Something that was waited for.
 #[derive(Debug, Serialize)]
@@ -21,6 +23,9 @@ pub(super) enum What {
     File {
         kind: String,
         path: String,
+        /// Its bytes, if it is no text.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path_hex: Option<String>,
         is_directory: bool,
         /// The same in both halves of a rename.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +63,25 @@ pub(super) enum What {
         /// `connected` or `closed`.
         kind: &'static str,
     },
+}
+
+impl What {
+    pub(super) fn of_change(change: &Change) -> What {
+        let cookie = match change.kind {
+            Kind::RenamedFrom(cookie) | Kind::RenamedTo(cookie) => Some(cookie),
+            _ => None,
+        };
+        let bytes = change.path.as_os_str().as_bytes();
+        let hex = || bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        What::File {
+            kind: change.kind.to_string(),
+            path: change.path.to_string_lossy().into_owned(),
+            path_hex: change.path.to_str().is_none().then(hex),
+            is_directory: change.is_directory,
+            cookie,
+            error: change.error().map(ToString::to_string),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -104,7 +128,7 @@ impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             What::File { kind, path, error, .. } => {
-                write!(f, "{kind:<12} {path}")?;
+                write!(f, "{kind:<12} {}", Printable(path))?;
                 error.iter().try_for_each(|error| write!(f, ": {error}"))
             }
             What::Every { count: 1 } => f.write_str("a period is over"),
@@ -124,9 +148,22 @@ impl fmt::Display for What {
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Input::Line { text } => f.write_str(text),
+            Input::Line { text } => Printable(text).fmt(f),
             Input::End => f.write_str("the end"),
             Input::Ready => f.write_str("is ready"),
         }
+    }
+}
+
+/// On one line, and without power over a terminal.
+struct Printable<'text>(&'text str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            '\t' => f.write_char('\t'),
+            _ if character.is_control() => write!(f, "{}", character.escape_default()),
+            _ => f.write_char(character),
+        })
     }
 }

@@ -15,7 +15,12 @@ pub(super) struct Ignored {
     named: Gitignore,
     /// What git has to say of each directory that was asked about; `None` if it is not asked.
     of_git: Option<Mutex<HashMap<PathBuf, Rules>>>,
+    /// Whether the rules above the root count: not if they would leave nothing of it to see.
+    from_above: bool,
 }
+
+/// A name that no rule is meant for.
+const ANY_NAME: &str = "\u{1}";
 
 struct Rules {
     ignored: Option<Gitignore>,
@@ -31,7 +36,12 @@ impl Ignored {
         }
         let named = builder.build().context("--ignore")?;
         let of_git = git.then(Mutex::default);
-        Ok(Ignored { root: root.to_owned(), absolute: std::path::absolute(root)?, named, of_git })
+        // Without links and `..`; or as it is, if it is not there yet.
+        let absolute = root.canonicalize().or_else(|_| std::path::absolute(root))?;
+        let root = root.to_owned();
+        let mut new = Ignored { root, absolute, named, of_git, from_above: true };
+        new.from_above = new.sees(&new.root, true) && new.sees(&new.root.join(ANY_NAME), false);
+        Ok(new)
     }
 
     /// Whether a path below the root is worth an event. The directories above were asked about when they
@@ -53,17 +63,18 @@ impl Ignored {
             // Something happened to it, so it is read anew.
             rules.remove(path.parent().unwrap_or(&self.absolute));
         }
+        let mut decision = Match::None;
         for directory in path.ancestors().skip(1) {
             let of_this = rules.entry(directory.to_owned()).or_insert_with(|| Rules::of(directory));
-            match of_this.ignored.as_ref().map(|ignored| ignored.matched(&path, is_directory)) {
-                Some(Match::Ignore(_)) => return false,
-                Some(Match::Whitelist(_)) => return true,
-                Some(Match::None) | None => {}
+            let counts = self.from_above || directory.starts_with(&self.absolute);
+            if let (Match::None, true, Some(ignored)) = (&decision, counts, &of_this.ignored) {
+                decision = ignored.matched(&path, is_directory).map(|_| ());
             }
             if of_this.is_repository {
-                break;
+                return !decision.is_ignore();
             }
         }
+        // Outside of a repository there are no rules.
         true
     }
 }
@@ -100,9 +111,23 @@ mod tests {
         assert!(!sees("kept.log", false));
         assert!(!sees("a/only-here", false) && sees("a/b/only-here", false));
         assert!(!sees("a/b/x.tmp", false) && !sees(".git", true));
+        // What was named explicitly is seen, whatever is said of it from above.
+        fs::create_dir_all(root.join("target/debug")).unwrap();
+        let named = Ignored::new(&root.join("target"), &[], true).unwrap();
+        assert!(named.sees(&root.join("target/debug"), true));
+        // `..` and links mean what they mean to the kernel.
+        let roundabout = root.join("target/../a");
+        let ignored_there = Ignored::new(&roundabout, &[], true).unwrap();
+        assert!(!ignored_there.sees(&roundabout.join("x.log"), false));
         // The rules change.
         fs::write(root.join(".gitignore"), "").unwrap();
         assert!(sees(".gitignore", false) && sees("x.log", false));
+
+        // Without a repository there are none.
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join(".gitignore"), "*").unwrap();
+        let free = Ignored::new(outside.path(), &[], true).unwrap();
+        assert!(free.sees(&outside.path().join("file"), false));
 
         let all = Ignored::new(root, &[], false).unwrap();
         assert!(all.sees(&root.join(".git"), true));

@@ -1,5 +1,6 @@
 //! `wakeful watch`: waits for any mix of events, tells of them, and runs a command.
 
+mod files;
 mod happening;
 mod ignored;
 mod runner;
@@ -7,7 +8,9 @@ mod source;
 mod when;
 
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::fmt;
+use std::fs;
+use std::io::{ErrorKind, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
@@ -17,14 +20,13 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::Context;
 use clap::ArgGroup;
 use wakeful::signal::{Signal, Signals};
-use wakeful::watch::{Watch, Watcher};
 use wakeful::{Events, Poll, Registered, Registry, Token};
 
+use self::files::Files;
 use self::happening::Happening;
-use self::ignored::Ignored;
-use self::runner::{Options, Runner, Tokens};
+use self::runner::{CannotRun, Options, Runner, Tokens};
 use self::source::{
-    At, Connecting, Every, Files, Lines, Listening, Process, Signalled, Source, Stage, readable,
+    At, Connecting, Every, Lines, Listening, Process, Signalled, Source, Stage, readable,
 };
 use crate::output::Output;
 
@@ -118,7 +120,7 @@ const TIMED_OUT: Token = Token(usize::MAX - 1);
 const TOKENS: Tokens = Tokens {
     child: Token(usize::MAX - 2),
     quiet: Token(usize::MAX - 3),
-    patience: Token(usize::MAX - 4),
+    tick: Token(usize::MAX - 4),
 };
 
 /// Each source has two tokens.
@@ -136,6 +138,10 @@ struct Watching<'arguments> {
     output: Output,
     /// The exit status, once it is known that there is nothing more to wait for but the command.
     ending: Option<u8>,
+    /// It was asked to end, or its time is over.
+    is_stopped: bool,
+    /// When its time is over.
+    latest: Option<Instant>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
@@ -152,9 +158,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     watching.begin(inherited)?;
     if !arguments.quiet {
         // So that people and scripts know that from here on nothing is missed.
-        anstream::eprintln!("wakeful: waiting");
+        note("waiting");
     }
-    watching.run()
+    match watching.run() {
+        Ok(status) => Ok(ExitCode::from(status)),
+        Err(error) => {
+            watching.give_up();
+            match error.downcast_ref::<CannotRun>().map(CannotRun::status) {
+                Some(status) => {
+                    note(format_args!("{error:#}"));
+                    Ok(ExitCode::from(status))
+                }
+                None => Err(error),
+            }
+        }
+    }
 }
 
 impl<'arguments> Watching<'arguments> {
@@ -162,21 +180,23 @@ impl<'arguments> Watching<'arguments> {
         let poll = Poll::new()?;
         let registry = poll.registry().try_clone()?;
         // Those that are events of their own end nothing.
-        let ends = [Signal::INTERRUPT, Signal::TERMINATE];
-        let stop = Signals::new(ends.into_iter().filter(|it| !arguments.signal.contains(it)))?;
+        let ends = [Signal::INTERRUPT, Signal::TERMINATE, Signal::HANGUP, Signal::QUIT];
+        let stop = Signals::new(
+            ends.into_iter().filter(|it| !arguments.signal.contains(it) && !is_ignored(*it)),
+        )?;
         let stop = registry.register_owned(stop, STOP, readable())?;
         let options = Options {
             command: &arguments.command,
             restart: arguments.restart,
             debounce: arguments.debounce,
-            no_stdin: arguments.stdin,
+            no_stdin: arguments.stdin || arguments.fd.contains(&0),
         };
-        let runner = Runner::new(&options, TOKENS);
+        let runner = Runner::new(&options, TOKENS)?;
         let output = if runner.is_some() && !arguments.json {
             // Standard output is the command's.
-            Output::to_stderr()
+            Output::to_stderr()?
         } else {
-            Output::new()
+            Output::new()?
         };
         let (sources, happened) = (Vec::new(), Vec::new());
         Ok(Watching {
@@ -189,6 +209,8 @@ impl<'arguments> Watching<'arguments> {
             stop,
             output,
             ending: None,
+            is_stopped: false,
+            latest: arguments.timeout.map(|timeout| Instant::now() + timeout),
         })
     }
 
@@ -199,7 +221,7 @@ impl<'arguments> Watching<'arguments> {
             self.poll.timers().insert_after(timeout, TIMED_OUT)?;
         }
         if !arguments.file.is_empty() {
-            self.add(|stage| files(arguments, stage))?;
+            self.add(|stage| Files::new(arguments, stage))?;
         }
         for &period in &arguments.every {
             self.add(|stage| Every::new(period, stage))?;
@@ -232,7 +254,7 @@ impl<'arguments> Watching<'arguments> {
                 Ok(listening)
             })?;
             if address.port() == 0 {
-                anstream::eprintln!("wakeful: listening on {bound}");
+                note(format_args!("listening on {bound}"));
             }
         }
         for name in &arguments.connect {
@@ -253,14 +275,16 @@ impl<'arguments> Watching<'arguments> {
             due: Token(self.sources.len() * 2 + DUE),
         };
         let source = new(&mut stage)?;
-        self.sources.push(Some(Box::new(source)));
+        self.sources.push((!source.is_over()).then(|| Box::new(source) as Box<dyn Source>));
         Ok(())
     }
 
-    fn run(&mut self) -> anyhow::Result<ExitCode> {
+    fn run(&mut self) -> anyhow::Result<u8> {
         if let Some(runner) = &mut self.runner {
             runner.begin(&self.registry)?;
         }
+        // What was found to have happened already.
+        self.tell()?;
         let mut events = Events::with_capacity(64);
         loop {
             if self.sources.iter().all(Option::is_none) {
@@ -268,15 +292,39 @@ impl<'arguments> Watching<'arguments> {
             }
             let is_busy = self.runner.as_ref().is_some_and(Runner::is_busy);
             if let (Some(status), false) = (self.ending, is_busy) {
-                return Ok(ExitCode::from(self.final_status(status)));
+                return Ok(self.final_status(status));
             }
             match self.poll.poll(&mut events, None) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            for event in &events {
-                self.dispatch(event.token())?;
+            // First whatever ends it, so that no flood of events keeps it from ending.
+            let (urgent, others): (Vec<_>, Vec<_>) = events
+                .iter()
+                .map(|event| event.token())
+                .partition(|token| [STOP, TIMED_OUT].contains(token));
+            for token in urgent.into_iter().chain(others) {
+                self.dispatch(token)?;
                 self.tell()?;
+            }
+        }
+    }
+
+    /// It ends with an error; the command is to end all the same.
+    fn give_up(&mut self) {
+        let mut events = Events::with_capacity(64);
+        let mut result = self.end(1);
+        while result.is_ok() && self.runner.as_ref().is_some_and(Runner::is_running) {
+            match self.poll.poll(&mut events, None) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => result = Err(error.into()),
+                Ok(()) => {
+                    let tokens = events.iter().map(|event| event.token());
+                    result = tokens
+                        .collect::<Vec<_>>()
+                        .into_iter()
+                        .try_for_each(|token| self.dispatch(token));
+                }
             }
         }
     }
@@ -293,16 +341,18 @@ impl<'arguments> Watching<'arguments> {
     fn dispatch(&mut self, token: Token) -> anyhow::Result<()> {
         match (token, &mut self.runner) {
             (STOP, _) => self.interrupted(),
-            (TIMED_OUT, _) => self.end(STATUS_TIMED_OUT),
+            (TIMED_OUT, _) => {
+                self.is_stopped = true;
+                self.end(STATUS_TIMED_OUT)
+            }
             (token, Some(runner)) if token == TOKENS.quiet => {
                 runner.act(&self.registry, self.poll.timers())
             }
             (token, Some(runner)) if token == TOKENS.child => {
                 runner.look(&self.registry, self.poll.timers())
             }
-            (token, Some(runner)) if token == TOKENS.patience => {
-                runner.kill();
-                Ok(())
+            (token, Some(runner)) if token == TOKENS.tick => {
+                runner.tick(&self.registry, self.poll.timers())
             }
             (Token(token), _) => self.source(token),
         }
@@ -341,6 +391,9 @@ impl<'arguments> Watching<'arguments> {
                 break;
             }
             let happening = Happening::now(what);
+            if !self.can_print()? {
+                break;
+            }
             if self.arguments.json {
                 self.output.line(happening.json()?)?;
             } else if !self.arguments.quiet {
@@ -357,6 +410,20 @@ impl<'arguments> Watching<'arguments> {
         Ok(())
     }
 
+    /// Waits for whoever reads the output. Not so if it is to end: the next poll says why.
+    fn can_print(&self) -> anyhow::Result<bool> {
+        if self.arguments.quiet {
+            return Ok(true);
+        }
+        loop {
+            let left = self.latest.map(|latest| latest.saturating_duration_since(Instant::now()));
+            match self.output.is_writable_before(&*self.stop, left) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                result => return Ok(result?),
+            }
+        }
+    }
+
     /// ^C or its like. The second time it ends at once.
     fn interrupted(&mut self) -> anyhow::Result<()> {
         let Some(delivery) = self.stop.pending().into_iter().next() else {
@@ -366,9 +433,10 @@ impl<'arguments> Watching<'arguments> {
             (true, Ok(number)) => 128 + number,
             _ => 0,
         };
-        if let (Some(_), Some(runner)) = (self.ending, &self.runner) {
+        if let (true, Some(runner)) = (self.is_stopped, &self.runner) {
             runner.kill();
         }
+        self.is_stopped = true;
         self.end(status)
     }
 
@@ -385,47 +453,15 @@ impl<'arguments> Watching<'arguments> {
     }
 }
 
-/// Watches the paths, each with the rules of what to ignore there.
-fn files(arguments: &Arguments, stage: &Stage<'_>) -> anyhow::Result<Files> {
-    let watcher = Watcher::new().context("--file")?;
-    for path in &arguments.file {
-        let ignored = Ignored::new(path, &arguments.ignore, !arguments.no_gitignore)?;
-        let mut progress = Progress::new(path.display().to_string());
-        let watch = Watch::new(path)
-            .recursive(arguments.recursive)
-            .filter(move |path, is_directory| ignored.sees(path, is_directory))
-            .progress(move |so_far| progress.show(so_far.directories));
-        let added = watcher.add(watch);
-        added.map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOSPC) => anyhow::anyhow!(
-                "--file {}: more directories than /proc/sys/fs/inotify/max_user_watches allows: \
-                 raise it, or leave some out with --ignore",
-                path.display()
-            ),
-            _ => anyhow::Error::new(error).context(format!("--file {}", path.display())),
-        })?;
-    }
-    Ok(Files(stage.registry.register_owned(watcher, stage.ready, readable())?))
+/// A line for people on standard error, which may be closed.
+fn note(text: impl fmt::Display) {
+    let _ = writeln!(anstream::stderr(), "wakeful: {text}");
 }
 
-/// Says how far it has come, if it takes long.
-struct Progress {
-    path: String,
-    next: Instant,
-}
-
-impl Progress {
-    const PAUSE: Duration = Duration::from_secs(1);
-
-    fn new(path: String) -> Progress {
-        Progress { path, next: Instant::now() + Progress::PAUSE }
-    }
-
-    fn show(&mut self, directories: usize) {
-        let now = Instant::now();
-        if now >= self.next {
-            self.next = now + Progress::PAUSE;
-            anstream::eprintln!("wakeful: {}: {directories} directories so far", self.path);
-        }
-    }
+/// Whether this program was started with the signal ignored, as by nohup(1), and is to leave it so.
+fn is_ignored(signal: Signal) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }

@@ -1,9 +1,10 @@
 //! What is waited for: each registers its descriptor, and says what has happened when it is ready.
 
+use std::collections::VecDeque;
 use std::io::{ErrorKind, Read};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 use wakeful::net::{TcpListener, TcpStream};
@@ -11,7 +12,6 @@ use wakeful::process::Exit;
 use wakeful::signal::Signals;
 use wakeful::time::{Clock, Timer, Timers};
 use wakeful::unix::{Fallback, FdSource};
-use wakeful::watch::{Kind, Watcher};
 use wakeful::{Interest, Registered, Registry, Token, Trigger};
 
 use super::happening::{Input, What};
@@ -19,8 +19,8 @@ use super::happening::{Input, What};
 /// How long to wait before connecting again.
 const RETRY: Duration = Duration::from_millis(200);
 
-/// A longer line is told in parts.
-const LONGEST_LINE: usize = 1 << 20;
+/// A longer line is told in parts. However it is escaped, it fits into a variable of the environment.
+const LONGEST_LINE: usize = 1 << 14;
 
 /// Connections accepted for one event; the rest are for the next.
 const ACCEPTS: usize = 64;
@@ -52,27 +52,6 @@ pub(super) trait Source {
     /// Whether nothing more can come.
     fn is_over(&self) -> bool {
         false
-    }
-}
-
-pub(super) struct Files(pub(super) Registered<Watcher>);
-
-impl Source for Files {
-    fn ready(&mut self, stage: &mut Stage<'_>) -> anyhow::Result<()> {
-        for change in self.0.changes() {
-            let cookie = match change.kind {
-                Kind::RenamedFrom(cookie) | Kind::RenamedTo(cookie) => Some(cookie),
-                _ => None,
-            };
-            stage.happened.push(What::File {
-                kind: change.kind.to_string(),
-                path: change.path.to_string_lossy().into_owned(),
-                is_directory: change.is_directory,
-                cookie,
-                error: change.error().map(ToString::to_string),
-            });
-        }
-        Ok(())
     }
 }
 
@@ -148,29 +127,38 @@ impl Source for Signalled {
 }
 
 pub(super) struct Process {
-    exit: Registered<Exit>,
-    is_over: bool,
+    /// `None`: it has ended.
+    exit: Option<Registered<Exit>>,
 }
 
 impl Process {
-    pub(super) fn new(pid: u32, stage: &Stage<'_>) -> anyhow::Result<Process> {
-        let exit = Exit::observe(pid).with_context(|| format!("--pid {pid}"))?;
+    pub(super) fn new(pid: u32, stage: &mut Stage<'_>) -> anyhow::Result<Process> {
+        let exit = match Exit::observe(pid) {
+            // Nobody can know whether it has, when they ask.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                stage.happened.push(What::Pid { pid });
+                return Ok(Process { exit: None });
+            }
+            exit => exit.with_context(|| format!("--pid {pid}"))?,
+        };
         let exit = stage.registry.register_owned(exit, stage.ready, readable())?;
-        Ok(Process { exit, is_over: false })
+        Ok(Process { exit: Some(exit) })
     }
 }
 
 impl Source for Process {
     fn ready(&mut self, stage: &mut Stage<'_>) -> anyhow::Result<()> {
-        if !self.is_over && self.exit.try_wait()?.is_some() {
-            self.is_over = true;
-            stage.happened.push(What::Pid { pid: self.exit.pid() });
+        if let Some(exit) = &self.exit {
+            if exit.try_wait()?.is_some() {
+                stage.happened.push(What::Pid { pid: exit.pid() });
+                self.exit = None;
+            }
         }
         Ok(())
     }
 
     fn is_over(&self) -> bool {
-        self.is_over
+        self.exit.is_none()
     }
 }
 
@@ -284,7 +272,8 @@ impl Source for Listening {
 /// Connects, again and again until it works, and tells when the other side closes.
 pub(super) struct Connecting {
     name: String,
-    address: SocketAddr,
+    /// The first is the next to try.
+    addresses: VecDeque<SocketAddr>,
     connection: Option<Registered<TcpStream>>,
     is_connected: bool,
 }
@@ -292,17 +281,21 @@ pub(super) struct Connecting {
 impl Connecting {
     pub(super) fn new(name: &str, stage: &mut Stage<'_>) -> anyhow::Result<Connecting> {
         let context = || format!("--connect {name}");
-        let Some(address) = name.to_socket_addrs().with_context(context)?.next() else {
+        let addresses: VecDeque<_> = name.to_socket_addrs().with_context(context)?.collect();
+        if addresses.is_empty() {
             bail!("--connect {name}: this name has no address");
-        };
+        }
         let name = name.to_owned();
-        let mut new = Connecting { name, address, connection: None, is_connected: false };
+        let mut new = Connecting { name, addresses, connection: None, is_connected: false };
         new.connect(stage)?;
         Ok(new)
     }
 
     fn connect(&mut self, stage: &mut Stage<'_>) -> anyhow::Result<()> {
-        match TcpStream::connect(self.address) {
+        let Some(&address) = self.addresses.front() else {
+            return Ok(());
+        };
+        match TcpStream::connect(address) {
             Ok(stream) => {
                 let interest = Interest::WRITABLE.with_trigger(Trigger::Level);
                 let stream = stage.registry.register_owned(stream, stage.ready, interest)?;
@@ -316,7 +309,8 @@ impl Connecting {
 
     fn retry(&mut self, stage: &mut Stage<'_>) -> anyhow::Result<()> {
         self.connection = None;
-        stage.timers.insert(Instant::now() + RETRY, stage.due)?;
+        self.addresses.rotate_left(1);
+        stage.timers.insert_after(RETRY, stage.due)?;
         Ok(())
     }
 
@@ -334,11 +328,18 @@ impl Source for Connecting {
             if stream.take_error()?.is_some() {
                 return self.retry(stage);
             }
-            if stream.peer_addr().is_ok() {
-                stream.set_interest(readable())?;
-                self.is_connected = true;
-                self.tell("connected", stage);
+            let Ok(peer) = stream.peer_addr() else {
+                return Ok(());
+            };
+            // Where nobody listens, a port of one's own can be that very port.
+            if stream.local_addr()? == peer {
+                return self.retry(stage);
             }
+            stream.set_interest(readable())?;
+            self.is_connected = true;
+            // The next time, the same one first.
+            self.addresses.rotate_right(1);
+            self.tell("connected", stage);
             return Ok(());
         }
         // What is sent is nobody's business here.
