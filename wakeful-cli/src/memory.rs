@@ -18,12 +18,16 @@ impl fmt::Display for Bytes {
 }
 
 /// The memory in use now, and the most that ever was; `None` where /proc does not tell.
+///
+/// Without the pages of files: those of the program itself, which come as it is run, and do not go.
 pub(crate) fn resident() -> Option<(Bytes, Bytes)> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(Bytes(kib * 1024))
+        Some(kib * 1024)
     };
-    Some((field("VmRSS:")?, field("VmHWM:")?))
+    let of_files = field("RssFile:")?;
+    let without_files = |bytes: u64| Bytes(bytes.saturating_sub(of_files));
+    Some((without_files(field("VmRSS:")?), without_files(field("VmHWM:")?)))
 }
