@@ -1,6 +1,8 @@
 //! A server under test, and a crowd of clients on one thread.
 #![allow(dead_code, unreachable_pub, missing_docs, missing_debug_implementations)]
 
+pub mod waiting;
+
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
