@@ -374,6 +374,9 @@ fn a_closed_descriptor() {
     drop(left);
     right.write_all(b"x").unwrap();
     queue.nothing();
+    let mut entry = libc::pollfd { fd: queue.0, events: libc::POLLIN, revents: 0 };
+    // SAFETY: the entry is valid for one struct.
+    assert_eq!(unsafe { libc::poll(&mut entry, 1, 0) }, 0, "nor does it say that there is");
     let (_other, mut beside, number) = pair();
     queue.change(event(number, EVFILT_READ, EV_ADD));
     beside.write_all(b"xy").unwrap();
@@ -443,6 +446,18 @@ fn little_room() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), pairs.len());
+    queue.nothing();
+
+    for number in 0..20 {
+        queue.change(event(number, EVFILT_USER, EV_ADD | EV_CLEAR));
+        queue.change(kevent { fflags: NOTE_TRIGGER, ..event(number, EVFILT_USER, 0) });
+    }
+    let mut seen = 0;
+    while seen < 20 {
+        let count = queue.kevent(&[], &mut events, Some(DEADLINE)).unwrap();
+        assert!(count > 0, "{seen} of 20");
+        seen += count;
+    }
     queue.nothing();
 }
 

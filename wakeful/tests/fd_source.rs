@@ -90,7 +90,7 @@ every_backend! {
             let interest = (Interest::READABLE | Interest::WRITABLE).with_trigger(trigger);
             let mut file = events.registry().register_owned(file, TOKEN, interest).unwrap();
             let event = events.expect_readable(TOKEN);
-            assert!(event.is_writable());
+            assert!(event.is_writable() && !event.is_read_closed(), "{event:?}");
             let mut buffer = [0; 10];
             (&*file).read_exact(&mut buffer).unwrap();
             assert_eq!(&buffer, b"0123456789");

@@ -250,8 +250,10 @@ every_backend! {
         stage.write("folder/file", "");
         stage.add("folder/file");
         let _open = fs::File::open(stage.path("folder")).unwrap();
-        fs::remove_dir_all(stage.path("folder")).unwrap();
+        fs::remove_file(stage.path("folder/file")).unwrap();
         assert!(stage.told().contains(&told(Kind::Removed, "folder/file")));
+        fs::remove_dir(stage.path("folder")).unwrap();
+        stage.expect_nothing();
         fs::create_dir(stage.path("folder")).unwrap();
         stage.write("folder/file", "");
         assert!(stage.told().contains(&told(Kind::Created, "folder/file")));
@@ -296,7 +298,15 @@ every_backend! {
         stage.write("file", "");
         let tree = stage.watcher.add(Watch::new(stage.folder.path()).recursive(true)).unwrap();
         let file = stage.add("file");
-        assert!(watches() >= 4);
+        let before = watches();
+        assert!(before >= 4);
+        // What the path led to before is there still, and not watched any more.
+        for number in 0..3 {
+            stage.rename("file", &format!("kept-{number}"));
+            stage.write("file", "");
+            stage.watcher.changes().for_each(drop);
+            assert_eq!(watches(), before);
+        }
         stage.rename("a/b", "b");
         fs::create_dir(stage.path("new")).unwrap();
         stage.append("file");
@@ -403,6 +413,69 @@ fn a_file_system_is_unmounted() {
     stage.write("mount/file", "");
     let changes = stage.told();
     assert_eq!(changes, [told(Kind::Created, "mount/file")], "a path is followed there too");
+}
+
+/// A new file may not be read at first. Needs somebody whom the permissions concern.
+#[test]
+fn a_file_that_becomes_readable() {
+    use std::os::unix::fs::PermissionsExt;
+    // SAFETY: the call takes nothing.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("left out: it takes root to be somebody else");
+        return;
+    }
+    let mut stage = Stage::new(wakeful::Backend::available()[0]);
+    let allow = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    for folder in stage.folder.path().ancestors().take(2) {
+        allow(folder, 0o755);
+    }
+    stage.write("file", "");
+    let (sender, orders) = std::sync::mpsc::channel::<Box<dyn FnOnce() + Send>>();
+    let (done, is_done) = std::sync::mpsc::channel();
+    // Another thread goes on being root.
+    let root = std::thread::spawn(move || {
+        for order in orders {
+            order();
+            done.send(()).unwrap();
+        }
+    });
+    // SAFETY: the call takes integers. Made directly, it concerns this thread alone.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, -1, 65534, -1) }, 0);
+    let order = |act: Box<dyn FnOnce() + Send>| {
+        sender.send(act).unwrap();
+        is_done.recv_timeout(DEADLINE).unwrap();
+    };
+    stage.add("file");
+    let (new, file) = (stage.path("new"), stage.path("file"));
+    let target = file.clone();
+    order(Box::new(move || {
+        fs::write(&new, "").unwrap();
+        fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::rename(&new, &target).unwrap();
+    }));
+    let changes = stage.changes();
+    let error = changes.iter().find_map(|change| change.error()?.raw_os_error());
+    assert_eq!(error, Some(libc::EACCES), "{changes:?}");
+    let target = file.clone();
+    order(Box::new(move || {
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o644)).unwrap();
+    }));
+    // An event may find nothing.
+    let mut until = |kind| {
+        let start = Instant::now();
+        while !stage.told().contains(&told(kind, "file")) {
+            assert!(start.elapsed() < DEADLINE);
+        }
+    };
+    until(Kind::Created);
+    order(Box::new(move || fs::write(&file, "text").unwrap()));
+    until(Kind::Modified);
+    // SAFETY: as above; the folder is to be removed.
+    assert_eq!(unsafe { libc::syscall(libc::SYS_setresuid, -1, 0, -1) }, 0);
+    drop(sender);
+    root.join().unwrap();
 }
 
 #[test]
