@@ -116,7 +116,7 @@ impl PathWatch {
             }
             return Fate::Lives;
         }
-        if record.name() != Some(&step.name) || !flags.intersects(STEP) {
+        if record.name() != Some(&step.name) {
             return Fate::Lives;
         }
         let may_be_readable_now = flags.contains(WatchFlags::ATTRIB) && self.file.is_none();
