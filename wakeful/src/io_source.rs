@@ -124,16 +124,24 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for IoSource<T> {
     }
 }
 
-/// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor.
+/// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor and is printed
+/// as what is inside.
 macro_rules! source {
     ($name:ident) => {
-        crate::event::source_by_descriptor!([] $name, |source| source.inner.raw_fd());
+        crate::io_source::lender!($name);
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 self.inner.fmt(f)
             }
         }
+    };
+}
+
+/// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor.
+macro_rules! lender {
+    ($name:ident) => {
+        crate::event::source_by_descriptor!([] $name, |source| source.inner.raw_fd());
 
         impl std::os::fd::AsFd for $name {
             #[inline]
@@ -245,4 +253,4 @@ macro_rules! writes {
     )+};
 }
 
-pub(crate) use {descriptor_owner, reads, source, writes};
+pub(crate) use {descriptor_owner, lender, reads, source, writes};

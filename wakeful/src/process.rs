@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,8 +10,7 @@ use wakeful_kernel::process;
 use wakeful_kernel::signal_counter::SignalCounter;
 
 use crate::SourceError;
-use crate::event::source_by_descriptor;
-use crate::io_source::IoSource;
+use crate::io_source::{IoSource, lender};
 use crate::platform::{Bell, Process};
 use crate::rearm::Direction;
 use crate::signal::Signal;
@@ -273,19 +272,7 @@ fn wait_for(child: &mut Child) -> io::Result<Option<Outcome>> {
     }
 }
 
-source_by_descriptor!([] Exit, |exit| exit.inner.raw_fd());
-
-impl AsFd for Exit {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
-    }
-}
-
-impl AsRawFd for Exit {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inner.raw_fd()
-    }
-}
+lender!(Exit);
 
 impl fmt::Debug for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

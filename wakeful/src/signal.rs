@@ -4,15 +4,13 @@ mod blocked;
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::str::FromStr;
 
 use wakeful_kernel::signal_counter::SignalCounter;
 
 pub use blocked::{BlockedSignals, Received};
 
-use crate::event::source_by_descriptor;
-use crate::io_source::IoSource;
+use crate::io_source::{IoSource, lender};
 use crate::rearm::Direction;
 
 /// A signal.
@@ -219,19 +217,7 @@ impl Signals {
     }
 }
 
-source_by_descriptor!([] Signals, |signals| signals.inner.raw_fd());
-
-impl AsFd for Signals {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
-    }
-}
-
-impl AsRawFd for Signals {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inner.raw_fd()
-    }
-}
+lender!(Signals);
 
 impl fmt::Debug for Signals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

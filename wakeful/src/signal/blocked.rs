@@ -3,14 +3,12 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::thread::{self, ThreadId};
 
 use wakeful_kernel::signal::SignalSet;
 
 use super::Signal;
-use crate::event::source_by_descriptor;
-use crate::io_source::IoSource;
+use crate::io_source::{IoSource, lender};
 use crate::platform::SignalQueue;
 use crate::rearm::Direction;
 
@@ -160,19 +158,7 @@ impl Drop for BlockedSignals {
     }
 }
 
-source_by_descriptor!([] BlockedSignals, |signals| signals.inner.raw_fd());
-
-impl AsFd for BlockedSignals {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
-    }
-}
-
-impl AsRawFd for BlockedSignals {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inner.raw_fd()
-    }
-}
+lender!(BlockedSignals);
 
 impl fmt::Debug for BlockedSignals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
