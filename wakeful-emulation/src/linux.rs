@@ -1,12 +1,22 @@
 //! The Linux calls that the emulations stand on.
 
+mod inotify;
+mod signal;
+
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+pub(crate) use self::inotify::{Inotify, Record};
+pub(crate) use self::signal::{disposition, is_blocked, signalfd};
+
 /// An error number, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Errno(pub(crate) c_int);
+
+impl Errno {
+    pub(crate) const BADF: Errno = Errno(libc::EBADF);
+}
 
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 
@@ -154,27 +164,6 @@ pub(crate) fn peek_status(pidfd: RawFd) -> Result<c_int> {
     })
 }
 
-/// `inotify_init1` and `inotify_add_watch(/proc/self/fd/N, IN_MODIFY)`—Readable when the file behind a
-/// descriptor is written to.
-pub(crate) fn modifications(fd: RawFd) -> Result<OwnedFd> {
-    // SAFETY: the call takes an integer.
-    let inotify = check(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
-    let inotify = own(inotify);
-    let path = format!("/proc/self/fd/{fd}\0");
-    // SAFETY: the string is NUL-terminated and lives until the call returns.
-    check(unsafe {
-        libc::inotify_add_watch(inotify.as_raw_fd(), path.as_ptr().cast(), libc::IN_MODIFY)
-    })?;
-    Ok(inotify)
-}
-
-/// `read(fd)` until there is nothing left.
-pub(crate) fn drain(fd: &OwnedFd) {
-    let mut buffer = [0_u8; 4096];
-    // SAFETY: the buffer is valid for writes of its length.
-    while unsafe { libc::read(fd.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len()) } > 0 {}
-}
-
 /// `ioctl(fd, request, &int)`
 pub(crate) fn ioctl_int(fd: RawFd, request: libc::c_ulong) -> Result<c_int> {
     let mut number = 0;
@@ -193,13 +182,16 @@ pub(crate) fn socket_option(fd: RawFd, option: c_int) -> Result<c_int> {
     .map(|_| value)
 }
 
-/// Which open file a number means, as far as fstat(2) tells, and of what kind it is.
+/// Which open file a number means, and what there is to know of it, as far as fstat(2) tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     device: u64,
     inode: u64,
     pub(crate) kind: libc::mode_t,
     pub(crate) size: i64,
+    pub(crate) links: u64,
+    /// Permissions and owners.
+    pub(crate) access: (libc::mode_t, libc::uid_t, libc::gid_t),
 }
 
 /// `fstat(fd)`
@@ -215,6 +207,8 @@ pub(crate) fn identity(fd: RawFd) -> Result<Identity> {
         inode: stat.st_ino as u64,
         kind: stat.st_mode & libc::S_IFMT,
         size: stat.st_size as i64,
+        links: stat.st_nlink as u64,
+        access: (stat.st_mode, stat.st_uid, stat.st_gid),
     })
 }
 

@@ -34,12 +34,18 @@ constants! {
     EVFILT_READ: i16 = -1;
     /// Something can be written.
     EVFILT_WRITE: i16 = -2;
+    /// Something happens to a file.
+    EVFILT_VNODE: i16 = -4;
     /// A process ends.
     EVFILT_PROC: i16 = -5;
+    /// A signal arrives.
+    EVFILT_SIGNAL: i16 = -6;
     /// A time is over.
     EVFILT_TIMER: i16 = -7;
     /// The program says so.
     EVFILT_USER: i16 = -11;
+    /// All that was written has left.
+    EVFILT_EMPTY: i16 = -13;
 
     /// Adds the event, or changes it.
     EV_ADD: u16 = 0x1;
@@ -68,6 +74,28 @@ constants! {
 
     /// `EVFILT_READ`, `EVFILT_WRITE`: only from so many bytes on.
     NOTE_LOWAT: u32 = 1;
+    /// `EVFILT_VNODE`: unlink(2) was called on it, or another file was renamed over it.
+    NOTE_DELETE: u32 = 1;
+    /// `EVFILT_VNODE`: it was written to; of a directory, an entry came or went.
+    NOTE_WRITE: u32 = 2;
+    /// `EVFILT_VNODE`: it has grown; of a directory, an entry was moved in or out.
+    NOTE_EXTEND: u32 = 4;
+    /// `EVFILT_VNODE`: its attributes have changed.
+    NOTE_ATTRIB: u32 = 8;
+    /// `EVFILT_VNODE`: its number of links has changed; of a directory, one came into it or left it.
+    NOTE_LINK: u32 = 0x10;
+    /// `EVFILT_VNODE`: it was renamed.
+    NOTE_RENAME: u32 = 0x20;
+    /// `EVFILT_VNODE`: its file system was unmounted.
+    NOTE_REVOKE: u32 = 0x40;
+    /// `EVFILT_VNODE`: it was opened.
+    NOTE_OPEN: u32 = 0x80;
+    /// `EVFILT_VNODE`: one that could not write to it was closed.
+    NOTE_CLOSE: u32 = 0x100;
+    /// `EVFILT_VNODE`: one that could write to it was closed.
+    NOTE_CLOSE_WRITE: u32 = 0x200;
+    /// `EVFILT_VNODE`: it was read.
+    NOTE_READ: u32 = 0x400;
     /// `EVFILT_PROC`: it has ended; `data` is its status, as wait(2) has it.
     NOTE_EXIT: u32 = 1 << 31;
     /// `EVFILT_PROC`: it has forked.

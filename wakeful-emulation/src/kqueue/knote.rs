@@ -1,7 +1,10 @@
 //! An event that is waited for: its key, its state, and what it stands on.
 
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
 use super::abi::{self, kevent};
-use super::filter::{Descriptor, Process, Timer, User};
+use super::filter::{Descriptor, Empty, Process, Signal, Timer, User, Vnode};
 use crate::linux::{Errno, Result};
 
 /// Events are known by what they are about and the filter.
@@ -26,9 +29,12 @@ pub(super) struct Knote {
 #[derive(Debug)]
 pub(super) enum Source {
     Descriptor(Descriptor),
+    Empty(Empty),
     Process(Process),
+    Signal(Signal),
     Timer(Timer),
     User(User),
+    Vnode(Vnode),
 }
 
 /// What a filter has to say when its event is true.
@@ -54,9 +60,12 @@ pub(super) enum After {
 }
 
 impl Knote {
-    pub(super) fn new(change: &kevent, number: u64) -> Result<Knote> {
+    pub(super) fn new(change: &kevent, number: u64, bell: &Arc<OwnedFd>) -> Result<Knote> {
         let source = match change.filter {
             abi::EVFILT_READ | abi::EVFILT_WRITE => Source::Descriptor(Descriptor::new(change)?),
+            abi::EVFILT_VNODE => Source::Vnode(Vnode::new(change)?),
+            abi::EVFILT_EMPTY => Source::Empty(Empty::new(change)?),
+            abi::EVFILT_SIGNAL => Source::Signal(Signal::new(change, bell)?),
             abi::EVFILT_PROC => Source::Process(Process::new(change)?),
             abi::EVFILT_TIMER => Source::Timer(Timer::new(change)?),
             abi::EVFILT_USER => Source::User(User::new(change)),
@@ -65,9 +74,9 @@ impl Knote {
         // By themselves, as the manual has it. A process ends once.
         let flags = change.flags
             | match source {
-                Source::Timer(_) => abi::EV_CLEAR,
+                Source::Timer(_) | Source::Signal(_) => abi::EV_CLEAR,
                 Source::Process(_) => abi::EV_CLEAR | abi::EV_ONESHOT,
-                Source::Descriptor(_) | Source::User(_) => 0,
+                Source::Descriptor(_) | Source::Empty(_) | Source::User(_) | Source::Vnode(_) => 0,
             };
         Ok(Knote {
             key: (change.ident, change.filter),
@@ -90,8 +99,9 @@ impl Knote {
             Source::Descriptor(descriptor) => descriptor.change(change),
             Source::Process(process) => process.change(change)?,
             Source::Timer(timer) if change.flags & abi::EV_ADD != 0 => timer.set(change)?,
-            Source::Timer(_) => {}
+            Source::Timer(_) | Source::Empty(_) | Source::Signal(_) => {}
             Source::User(user) => user.change(change),
+            Source::Vnode(vnode) => vnode.change(change),
         }
         if change.flags & abi::EV_DISABLE != 0 {
             self.is_enabled = false;
@@ -114,9 +124,12 @@ impl Knote {
         }
         let found = match &mut self.source {
             Source::Descriptor(descriptor) => descriptor.look()?,
+            Source::Empty(empty) => empty.look()?,
             Source::Process(process) => process.look()?,
+            Source::Signal(signal) => signal.look(),
             Source::Timer(timer) => timer.look(),
             Source::User(user) => user.look(),
+            Source::Vnode(vnode) => vnode.look()?,
         };
         Ok(if self.is_forced { Some(found.unwrap_or_default()) } else { found })
     }
@@ -133,8 +146,12 @@ impl Knote {
             ext: [0; 4],
         };
         let clears = self.flags & abi::EV_CLEAR != 0;
-        if let (true, Source::User(user)) = (clears, &mut self.source) {
-            user.clear();
+        match &mut self.source {
+            Source::Empty(empty) if clears => empty.clear(),
+            Source::Signal(signal) => signal.clear(found.data),
+            Source::User(user) if clears => user.clear(),
+            Source::Vnode(vnode) if clears => vnode.clear(),
+            _ => {}
         }
         let after = if self.flags & abi::EV_ONESHOT != 0 {
             After::Delete
@@ -147,6 +164,16 @@ impl Knote {
             After::Again
         };
         (event, after)
+    }
+
+    /// Whether its number still means what it meant, as far as it is a descriptor's.
+    pub(super) fn is_same(&self) -> bool {
+        match &self.source {
+            Source::Descriptor(descriptor) => descriptor.is_same(),
+            Source::Empty(empty) => empty.is_same(),
+            Source::Vnode(vnode) => vnode.is_same(),
+            Source::Process(_) | Source::Signal(_) | Source::Timer(_) | Source::User(_) => true,
+        }
     }
 
     pub(super) fn is_edge(&self) -> bool {

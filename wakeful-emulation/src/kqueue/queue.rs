@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::abi::{self, kevent};
+use super::files::Files;
 use super::knote::{After, Key, Knote, Source};
 use crate::linux::{self, Control, Errno, Result};
 
@@ -18,13 +19,14 @@ use crate::linux::{self, Control, Errno, Result};
 const BELL: u64 = 0;
 const READS: u64 = 1;
 const WRITES: u64 = 2;
-const FIRST_KNOTE: u64 = 3;
+const FILES: u64 = 3;
+const FIRST_KNOTE: u64 = 4;
 
 #[derive(Debug)]
 pub(super) struct Queue {
     /// The caller's: it closes it, and we are not told.
     fd: RawFd,
-    bell: OwnedFd,
+    bell: Arc<OwnedFd>,
     state: Mutex<State>,
 }
 
@@ -32,10 +34,13 @@ pub(super) struct Queue {
 struct State {
     reads: OwnedFd,
     writes: OwnedFd,
+    files: Files,
     knotes: HashMap<Key, Knote>,
     keys: HashMap<u64, Key>,
     /// To be looked at by the next scan, whatever epoll says.
     active: VecDeque<u64>,
+    /// Those of signals: their handler rings the bell, and does not say which.
+    signals: Vec<u64>,
     next: u64,
 }
 
@@ -63,13 +68,15 @@ impl Queue {
         let state = State {
             reads,
             writes,
+            files: Files::default(),
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
+            signals: Vec::new(),
             next: FIRST_KNOTE,
         };
         let fd = first.into_raw_fd();
-        let queue = Arc::new(Queue { fd, bell, state: Mutex::new(state) });
+        let queue = Arc::new(Queue { fd, bell: Arc::new(bell), state: Mutex::new(state) });
         let mut queues = lock(&QUEUES);
         // The earlier one of that number must have been closed.
         let earlier = queues.insert(fd, queue);
@@ -85,14 +92,14 @@ impl Queue {
     }
 
     pub(super) fn find(fd: RawFd) -> Result<Arc<Queue>> {
-        lock(&QUEUES).get(&fd).cloned().ok_or(Errno(libc::EBADF))
+        lock(&QUEUES).get(&fd).cloned().ok_or(Errno::BADF)
     }
 
     /// Frees what belongs to a kqueue, and closes it.
     pub(super) fn close(fd: RawFd) -> Result<()> {
-        let queue = lock(&QUEUES).remove(&fd).ok_or(Errno(libc::EBADF))?;
+        let queue = lock(&QUEUES).remove(&fd).ok_or(Errno::BADF)?;
         if !queue.is_open() {
-            return Err(Errno(libc::EBADF));
+            return Err(Errno::BADF);
         }
         // SAFETY: it is the epoll that this made, and the caller gives it up.
         drop(unsafe { OwnedFd::from_raw_fd(fd) });
@@ -114,14 +121,15 @@ impl Queue {
         if change.flags & both == both {
             return Err(Errno(libc::EINVAL));
         }
-        if let Some(Knote { source: Source::Descriptor(descriptor), .. }) = state.knotes.get(&key) {
-            if !descriptor.is_same() {
-                state.remove(key, self.fd);
-            }
+        if state.knotes.get(&key).is_some_and(|knote| !knote.is_same()) {
+            state.remove(key, self.fd);
         }
-        let is_descriptor = matches!(change.filter, abi::EVFILT_READ | abi::EVFILT_WRITE);
+        let is_descriptor = matches!(
+            change.filter,
+            abi::EVFILT_READ | abi::EVFILT_WRITE | abi::EVFILT_VNODE | abi::EVFILT_EMPTY
+        );
         if is_descriptor {
-            let fd = RawFd::try_from(change.ident).map_err(|_| Errno(libc::EBADF))?;
+            let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
             linux::identity(fd)?;
         }
         match state.knotes.contains_key(&key) {
@@ -132,14 +140,17 @@ impl Queue {
             false if change.flags & abi::EV_ADD == 0 => return Err(Errno(libc::ENOENT)),
             false => {
                 let number = state.next;
-                let knote = Knote::new(change, number)?;
+                let knote = Knote::new(change, number, &self.bell)?;
+                if matches!(knote.source, Source::Signal(_)) {
+                    state.signals.push(number);
+                }
                 state.next += 1;
                 state.keys.insert(number, key);
                 state.knotes.insert(key, knote);
             }
             true => state.knotes.get_mut(&key).map_or(Ok(()), |knote| knote.change(change))?,
         }
-        if let Err(error) = state.arm(key, self.fd) {
+        if let Err(error) = state.listen(key, self.fd).and_then(|()| state.arm(key, self.fd)) {
             state.remove(key, self.fd);
             return Err(error);
         }
@@ -172,9 +183,14 @@ impl Queue {
             if left == Some(Duration::ZERO) {
                 return Ok(0);
             }
-            let ready = linux::poll(self.fd, libc::POLLIN, left)?;
-            if ready & libc::POLLNVAL != 0 {
-                return Err(Errno(libc::EBADF));
+            match linux::poll(self.fd, libc::POLLIN, left) {
+                Ok(ready) if ready & libc::POLLNVAL != 0 => return Err(Errno::BADF),
+                Ok(_) => {}
+                // It may have been the signal that is waited for.
+                Err(error) => match self.collect(events)? {
+                    0 => return Err(error),
+                    count => return Ok(count),
+                },
             }
         }
     }
@@ -237,9 +253,10 @@ impl State {
     /// The knotes that may have something to report.
     fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
         let mut numbers: Vec<u64> = self.active.drain(..).collect();
+        numbers.extend(&self.signals);
         let mut strangers = Vec::new();
         for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
-            .map_err(|_| Errno(libc::EBADF))?
+            .map_err(|_| Errno::BADF)?
         {
             match number {
                 BELL => {}
@@ -250,6 +267,7 @@ impl State {
                     }
                     numbers.extend(found);
                 }
+                FILES => numbers.extend(self.hear()),
                 number => numbers.push(number),
             }
         }
@@ -282,6 +300,47 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// Tells inotify of a knote's file, if there is one to be told of.
+    fn listen(&mut self, key: Key, first: RawFd) -> Result<()> {
+        let Some(knote) = self.knotes.get(&key) else {
+            return Ok(());
+        };
+        let (fd, mask, parent) = match &knote.source {
+            Source::Vnode(vnode) => (vnode.fd(), vnode.mask(), vnode.parent_mask()),
+            Source::Descriptor(descriptor) => match descriptor.listens() {
+                Some((fd, mask)) => (fd, mask, None),
+                None => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        if let Some(inotify) = self.files.open()? {
+            linux::control(first, Control::Add, inotify.as_raw_fd(), libc::EPOLLIN, FILES)?;
+        }
+        self.files.listen(fd, knote.number, mask)?;
+        if let Some(mask) = parent {
+            // Without it there is less to tell: it may be nobody's to look into.
+            let _ = self.files.listen_to_parent(fd, knote.number, mask);
+        }
+        Ok(())
+    }
+
+    /// Takes in what has happened to files: the knotes that it concerns.
+    fn hear(&mut self) -> Vec<u64> {
+        let heard = self.files.hear();
+        for heard in &heard {
+            let key = self.keys.get(&heard.number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Vnode(vnode)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            let was_moved = vnode.hear(heard);
+            if let (true, Some(mask)) = (was_moved, vnode.parent_mask()) {
+                let _ = self.files.listen_to_parent(vnode.fd(), heard.number, mask);
+            }
+        }
+        heard.iter().map(|heard| heard.number).collect()
     }
 
     /// Tells epoll of a knote's descriptor, or not to tell of it any more.
@@ -325,6 +384,8 @@ impl State {
             let number = knote.number;
             let _ = self.arm(key, first);
             self.keys.remove(&number);
+            self.signals.retain(|&signal| signal != number);
+            self.files.forget(number);
             self.knotes.remove(&key);
         }
     }
@@ -346,7 +407,9 @@ impl Knote {
             Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
             Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
             Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
-            Source::User(_) => None,
+            Source::Empty(empty) => Some((empty.raw_fd(), libc::EPOLLIN)),
+            Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
+            Source::User(_) | Source::Vnode(_) => None,
         }
     }
 
@@ -354,8 +417,8 @@ impl Knote {
     fn is_in_memory(&self) -> bool {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.is_file(),
-            Source::Process(_) | Source::Timer(_) => false,
-            Source::User(_) => true,
+            Source::Process(_) | Source::Signal(_) | Source::Timer(_) => false,
+            Source::Empty(_) | Source::User(_) | Source::Vnode(_) => true,
         }
     }
 }

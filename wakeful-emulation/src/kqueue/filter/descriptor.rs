@@ -1,6 +1,6 @@
 //! `EVFILT_READ` and `EVFILT_WRITE`: what poll(2) says of a descriptor, and how many bytes there are.
 
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 
 use crate::kqueue::abi::{self, kevent};
 use crate::kqueue::knote::Found;
@@ -13,28 +13,25 @@ pub(in crate::kqueue) struct Descriptor {
     /// Report from so many bytes on.
     low_water: Option<i64>,
     identity: Identity,
-    /// A regular file, of which epoll knows nothing; if it is read, what tells that it has grown.
-    file: Option<Option<OwnedFd>>,
+    /// A regular file or directory, of which epoll knows nothing.
+    is_file: bool,
 }
 
 impl Descriptor {
     pub(in crate::kqueue) fn new(change: &kevent) -> Result<Descriptor> {
-        let fd = RawFd::try_from(change.ident).map_err(|_| Errno(libc::EBADF))?;
+        let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
         let identity = linux::identity(fd)?;
         let is_read = change.filter == abi::EVFILT_READ;
         let is_file = matches!(identity.kind, libc::S_IFREG | libc::S_IFDIR);
-        let file = match (is_file, is_read) {
-            (false, _) => None,
-            (true, true) => Some(linux::modifications(fd).ok()),
-            (true, false) => Some(None),
-        };
-        let mut new = Descriptor { fd, is_read, low_water: None, identity, file };
+        let mut new = Descriptor { fd, is_read, low_water: None, identity, is_file };
         new.change(change);
         Ok(new)
     }
 
     pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
-        self.low_water = (change.fflags & abi::NOTE_LOWAT != 0).then_some(change.data);
+        if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
+            self.low_water = (change.fflags & abi::NOTE_LOWAT != 0).then_some(change.data);
+        }
     }
 
     /// Whether the number still means what it meant.
@@ -44,21 +41,23 @@ impl Descriptor {
 
     /// What epoll is to be told of, and of what: `None` if it need not be told.
     pub(in crate::kqueue) fn watched(&self, is_edge: bool) -> Option<(RawFd, i32)> {
-        match &self.file {
-            Some(growth) => growth.as_ref().map(|growth| (growth.as_raw_fd(), libc::EPOLLIN)),
-            None => {
-                let events =
-                    if self.is_read { libc::EPOLLIN | libc::EPOLLRDHUP } else { libc::EPOLLOUT };
-                // Below the mark it would be told without end.
-                let is_edge = is_edge || self.low_water.is_some();
-                Some((self.fd, if is_edge { events | libc::EPOLLET } else { events }))
-            }
+        if self.is_file {
+            return None;
         }
+        let events = if self.is_read { libc::EPOLLIN | libc::EPOLLRDHUP } else { libc::EPOLLOUT };
+        // Below the mark it would be told without end.
+        let is_edge = is_edge || self.low_water.is_some();
+        Some((self.fd, if is_edge { events | libc::EPOLLET } else { events }))
+    }
+
+    /// What inotify is to be told of, if it is what tells that there is more to read.
+    pub(in crate::kqueue) fn listens(&self) -> Option<(RawFd, u32)> {
+        (self.is_file && self.is_read).then_some((self.fd, libc::IN_MODIFY))
     }
 
     /// Whether it is to be looked at without epoll's saying so.
     pub(in crate::kqueue) fn is_file(&self) -> bool {
-        self.file.is_some()
+        self.is_file
     }
 
     /// # Errors
@@ -66,12 +65,9 @@ impl Descriptor {
     /// `EBADF`: it was closed, or is another by now.
     pub(in crate::kqueue) fn look(&mut self) -> Result<Option<Found>> {
         if !self.is_same() {
-            return Err(Errno(libc::EBADF));
+            return Err(Errno::BADF);
         }
-        if let Some(growth) = &self.file {
-            if let Some(growth) = growth {
-                linux::drain(growth);
-            }
+        if self.is_file {
             return Ok(self.look_at_file());
         }
         let events = if self.is_read { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };

@@ -29,7 +29,9 @@ impl Process {
         if change.fflags & (abi::NOTE_FORK | abi::NOTE_EXEC | abi::NOTE_TRACK) != 0 {
             return Err(Errno(libc::EOPNOTSUPP));
         }
-        self.fflags = change.fflags & abi::NOTE_EXIT;
+        if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
+            self.fflags = change.fflags & abi::NOTE_EXIT;
+        }
         Ok(())
     }
 

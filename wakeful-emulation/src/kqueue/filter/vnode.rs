@@ -1,0 +1,174 @@
+//! `EVFILT_VNODE`: what inotify says of a file, told apart by what fstat(2) says of it.
+
+use std::os::fd::RawFd;
+
+use crate::kqueue::abi::{self, kevent};
+use crate::kqueue::files::{ENTRIES, Heard, Role};
+use crate::kqueue::knote::Found;
+use crate::linux::{self, Errno, Identity, Result};
+
+#[derive(Debug)]
+pub(in crate::kqueue) struct Vnode {
+    fd: RawFd,
+    /// As it was when it was looked at last.
+    identity: Identity,
+    wanted: u32,
+    found: u32,
+}
+
+impl Vnode {
+    /// # Errors
+    ///
+    /// `EBADF`: no such descriptor. `EINVAL`: what it is has no name in a file system.
+    pub(in crate::kqueue) fn new(change: &kevent) -> Result<Vnode> {
+        let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
+        let identity = linux::identity(fd)?;
+        if identity.kind == libc::S_IFSOCK {
+            return Err(Errno(libc::EINVAL));
+        }
+        Ok(Vnode { fd, identity, wanted: change.fflags, found: 0 })
+    }
+
+    pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
+        // "Doing so will not reset any filter which has already been triggered": what was found stays.
+        if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
+            self.wanted = change.fflags;
+        }
+    }
+
+    pub(in crate::kqueue) fn fd(&self) -> RawFd {
+        self.fd
+    }
+
+    /// Whether the number still means the file that it meant.
+    pub(in crate::kqueue) fn is_same(&self) -> bool {
+        linux::identity(self.fd).is_ok_and(|now| self.identity.is(&now))
+    }
+
+    /// What of the file has to be heard of.
+    pub(in crate::kqueue) fn mask(&self) -> u32 {
+        let is_directory = self.is_directory();
+        let table = [
+            (
+                abi::NOTE_WRITE | abi::NOTE_EXTEND | abi::NOTE_LINK,
+                if is_directory { ENTRIES } else { 0 },
+            ),
+            (abi::NOTE_WRITE | abi::NOTE_EXTEND | abi::NOTE_ATTRIB, libc::IN_MODIFY),
+            (abi::NOTE_ATTRIB | abi::NOTE_LINK | abi::NOTE_DELETE, libc::IN_ATTRIB),
+            (abi::NOTE_RENAME, libc::IN_MOVE_SELF),
+            (abi::NOTE_OPEN, libc::IN_OPEN),
+            (abi::NOTE_CLOSE, libc::IN_CLOSE_NOWRITE),
+            (abi::NOTE_CLOSE_WRITE, libc::IN_CLOSE_WRITE),
+            (abi::NOTE_READ, libc::IN_ACCESS),
+        ];
+        let wanted = table.iter().filter(|(notes, _)| self.wanted & notes != 0);
+        let mask = wanted.fold(0, |mask, (_, more)| mask | more);
+        // The parent has to be found again. A watch for nothing at all is refused.
+        if self.needs_parent() || mask == 0 { mask | libc::IN_MOVE_SELF } else { mask }
+    }
+
+    /// What has to be heard of the directory that it is in, if anything.
+    pub(in crate::kqueue) fn parent_mask(&self) -> Option<u32> {
+        self.needs_parent().then_some(libc::IN_DELETE | libc::IN_MOVED_TO)
+    }
+
+    fn needs_parent(&self) -> bool {
+        self.is_directory() && self.wanted & abi::NOTE_DELETE != 0
+    }
+
+    fn is_directory(&self) -> bool {
+        self.identity.kind == libc::S_IFDIR
+    }
+
+    /// Whether what was heard means that its parent is another by now.
+    pub(in crate::kqueue) fn hear(&mut self, heard: &Heard) -> bool {
+        let Ok(now) = linux::identity(self.fd) else {
+            return false;
+        };
+        let before = std::mem::replace(&mut self.identity, now);
+        if !before.is(&now) {
+            // Another file by now, as will be found out when it is looked at.
+            self.identity = before;
+            return false;
+        }
+        if heard.role == Role::Parent {
+            // A directory that is removed while it is open does not say so itself.
+            if now.links == 0 && before.links > 0 {
+                self.find(abi::NOTE_DELETE);
+            }
+            return false;
+        }
+        for (mask, notes) in [
+            (libc::IN_MODIFY, modified(&before, &now)),
+            (libc::IN_ATTRIB, attributes(&before, &now)),
+            (ENTRIES, if self.is_directory() { entries(heard) } else { 0 }),
+            (libc::IN_MOVE_SELF, abi::NOTE_RENAME),
+            (libc::IN_UNMOUNT, abi::NOTE_REVOKE),
+            (libc::IN_OPEN, abi::NOTE_OPEN),
+            (libc::IN_CLOSE_NOWRITE, abi::NOTE_CLOSE),
+            (libc::IN_CLOSE_WRITE, abi::NOTE_CLOSE_WRITE),
+            (libc::IN_ACCESS, abi::NOTE_READ),
+        ] {
+            if heard.mask & mask != 0 {
+                self.find(notes);
+            }
+        }
+        heard.mask & libc::IN_MOVE_SELF != 0
+    }
+
+    fn find(&mut self, notes: u32) {
+        // What happened is told whole to whoever wants a part of it; that it is gone for good, to everybody.
+        if notes & (self.wanted | abi::NOTE_REVOKE) != 0 {
+            self.found |= notes;
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `EBADF`: it was closed, or is another by now.
+    pub(in crate::kqueue) fn look(&self) -> Result<Option<Found>> {
+        if !self.is_same() {
+            return Err(Errno::BADF);
+        }
+        let is_revoked = self.found & abi::NOTE_REVOKE != 0;
+        let flags = if is_revoked { abi::EV_EOF } else { 0 };
+        Ok((self.found != 0).then_some(Found { data: 0, fflags: self.found, flags }))
+    }
+
+    pub(in crate::kqueue) fn clear(&mut self) {
+        self.found = 0;
+    }
+}
+
+/// Writing and truncating are the same to inotify.
+fn modified(before: &Identity, now: &Identity) -> u32 {
+    match now.size.cmp(&before.size) {
+        std::cmp::Ordering::Greater => abi::NOTE_WRITE | abi::NOTE_EXTEND,
+        std::cmp::Ordering::Equal => abi::NOTE_WRITE,
+        // Truncated; what was written then cannot be told from that any more.
+        std::cmp::Ordering::Less => abi::NOTE_WRITE | abi::NOTE_ATTRIB,
+    }
+}
+
+/// So are links, and removing them.
+fn attributes(before: &Identity, now: &Identity) -> u32 {
+    let links = match now.links.cmp(&before.links) {
+        std::cmp::Ordering::Equal => return abi::NOTE_ATTRIB,
+        std::cmp::Ordering::Greater => abi::NOTE_LINK,
+        std::cmp::Ordering::Less if now.links == 0 => abi::NOTE_DELETE,
+        std::cmp::Ordering::Less => abi::NOTE_LINK | abi::NOTE_DELETE,
+    };
+    if now.access == before.access { links } else { links | abi::NOTE_ATTRIB }
+}
+
+fn entries(heard: &Heard) -> u32 {
+    let moved = libc::IN_MOVED_FROM | libc::IN_MOVED_TO;
+    let is_directory = heard.mask & libc::IN_ISDIR != 0;
+    match heard.mask & moved != 0 {
+        _ if heard.stays => abi::NOTE_WRITE,
+        true if is_directory => abi::NOTE_WRITE | abi::NOTE_EXTEND | abi::NOTE_LINK,
+        true => abi::NOTE_WRITE | abi::NOTE_EXTEND,
+        false if is_directory => abi::NOTE_WRITE | abi::NOTE_LINK,
+        false => abi::NOTE_WRITE,
+    }
+}

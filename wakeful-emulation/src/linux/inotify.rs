@@ -1,0 +1,77 @@
+//! inotify(7): what happens to files.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use super::{Result, check, own};
+
+#[derive(Debug)]
+pub(crate) struct Inotify(OwnedFd);
+
+/// What the kernel says in one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) watch: i32,
+    pub(crate) mask: u32,
+    /// The same for both ends of a rename, and 0 for what is none.
+    pub(crate) cookie: u32,
+    /// It is said by a directory, of something in it.
+    pub(crate) is_of_entry: bool,
+}
+
+impl Inotify {
+    /// `inotify_init1(IN_CLOEXEC | IN_NONBLOCK)`
+    pub(crate) fn new() -> Result<Inotify> {
+        // SAFETY: the call takes an integer.
+        let fd = check(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
+        Ok(Inotify(own(fd)))
+    }
+
+    pub(crate) fn fd(&self) -> &OwnedFd {
+        &self.0
+    }
+
+    /// `inotify_add_watch(fd, path, mask | IN_MASK_ADD)`—A file that is watched already is watched for
+    /// the more.
+    pub(crate) fn watch(&self, path: &CStr, mask: u32) -> Result<i32> {
+        let mask = mask | libc::IN_MASK_ADD;
+        // SAFETY: the string is NUL-terminated and lives until the call returns.
+        check(unsafe { libc::inotify_add_watch(self.0.as_raw_fd(), path.as_ptr(), mask) })
+    }
+
+    /// `inotify_rm_watch(fd, watch)`
+    pub(crate) fn unwatch(&self, watch: i32) {
+        // SAFETY: the call takes integers. A watch that is gone already is an error that changes nothing.
+        unsafe { libc::inotify_rm_watch(self.0.as_raw_fd(), watch as _) };
+    }
+
+    /// `read(fd)`—Some of the records that there are.
+    pub(crate) fn read(&self) -> Vec<Record> {
+        let mut buffer = [0_u8; 16 * 1024];
+        let (at, length) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: the buffer is valid for writes of its length.
+        let read = unsafe { libc::read(self.0.as_raw_fd(), at, length) };
+        let mut rest = buffer.get(..usize::try_from(read).unwrap_or(0)).unwrap_or_default();
+        let mut records = Vec::new();
+        while let Some((record, name)) = Record::parse(rest) {
+            records.push(record);
+            rest = rest.get(Record::SIZE + name..).unwrap_or_default();
+        }
+        records
+    }
+}
+
+impl Record {
+    const SIZE: usize = size_of::<libc::inotify_event>();
+
+    /// The first record, and the length of the name behind it.
+    fn parse(bytes: &[u8]) -> Option<(Record, usize)> {
+        let field = |at: usize| {
+            let bytes = bytes.get(at..at + 4)?;
+            bytes.try_into().ok().map(u32::from_ne_bytes)
+        };
+        let name = field(12)? as usize;
+        let (watch, mask, cookie) = (field(0)? as i32, field(4)?, field(8)?);
+        Some((Record { watch, mask, cookie, is_of_entry: name > 0 }, name))
+    }
+}
