@@ -4,4 +4,6 @@
 
 pub mod kqueue;
 
+#[cfg(feature = "c-api")]
+mod c_api;
 mod linux;

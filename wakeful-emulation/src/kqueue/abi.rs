@@ -30,6 +30,9 @@ macro_rules! constants {
 }
 
 constants! {
+    /// kqueuex: closed at exec.
+    KQUEUE_CLOEXEC: u32 = 1;
+
     /// Something can be read.
     EVFILT_READ: i16 = -1;
     /// Something can be written.

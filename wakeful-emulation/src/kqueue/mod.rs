@@ -6,7 +6,7 @@ mod filter;
 mod knote;
 mod queue;
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint};
 use std::slice;
 use std::time::Duration;
 
@@ -41,6 +41,19 @@ pub fn kqueue1(flags: c_int) -> c_int {
     answer(match flags {
         0 => Queue::create(0),
         libc::O_CLOEXEC => Queue::create(libc::EPOLL_CLOEXEC),
+        _ => Err(Errno(libc::EINVAL)),
+    })
+}
+
+/// `int kqueuex(u_int flags)`—A new kqueue; `KQUEUE_CLOEXEC` closes it at exec.
+///
+/// # Errors
+///
+/// As [`kqueue`]; `EINVAL` for other flags.
+pub fn kqueuex(flags: c_uint) -> c_int {
+    answer(match flags {
+        0 => Queue::create(0),
+        KQUEUE_CLOEXEC => Queue::create(libc::EPOLL_CLOEXEC),
         _ => Err(Errno(libc::EINVAL)),
     })
 }
