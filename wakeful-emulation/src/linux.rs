@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 pub(crate) use self::inotify::{Inotify, Record};
-pub(crate) use self::signal::{disposition, is_blocked, signalfd};
+pub(crate) use self::signal::{Counting, is_blocked, is_ignored, signalfd, take_signal};
 
 /// An error number, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,10 +101,14 @@ pub(crate) fn eventfd() -> Result<OwnedFd> {
 
 /// `write(eventfd, 1)`
 pub(crate) fn ring(eventfd: &OwnedFd) {
+    ring_raw(eventfd.as_raw_fd());
+}
+
+fn ring_raw(eventfd: RawFd) {
     let one = 1_u64;
     // SAFETY: the number is valid for the read of eight bytes. One that counts almost without end is
     // readable too.
-    unsafe { libc::write(eventfd.as_raw_fd(), (&raw const one).cast(), 8) };
+    unsafe { libc::write(eventfd, (&raw const one).cast(), 8) };
 }
 
 /// `read(fd)`—The count of an eventfd or a timerfd; 0 if there is none.

@@ -77,32 +77,6 @@ fn handlers_run_as_before() {
     assert_eq!(HANDLED.load(Ordering::Relaxed), 2);
 }
 
-/// A signal that is blocked is told of, and stays pending.
-#[test]
-fn blocked_signals() {
-    // SAFETY: the set is filled before it is read; only this thread's mask changes.
-    let set = unsafe {
-        let mut set = std::mem::zeroed();
-        libc::sigemptyset(&mut set);
-        libc::sigaddset(&mut set, libc::SIGHUP);
-        assert_eq!(libc::pthread_sigmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()), 0);
-        set
-    };
-    let queue = Kqueue::new();
-    queue.change(event(libc::SIGHUP as usize, EVFILT_SIGNAL, EV_ADD));
-    queue.nothing();
-    for _ in 0..2 {
-        raise(libc::SIGHUP);
-        assert_eq!(queue.one().data, 1);
-        queue.nothing();
-        let mut taken = 0;
-        // SAFETY: the set has been filled, and the number is valid for a write.
-        assert_eq!(unsafe { libc::sigwait(&set, &mut taken) }, 0);
-        assert_eq!(taken, libc::SIGHUP);
-        queue.nothing();
-    }
-}
-
 /// The handler of another thread's signal wakes the one that waits.
 #[test]
 fn a_wait_is_woken() {

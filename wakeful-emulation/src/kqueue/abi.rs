@@ -107,6 +107,14 @@ constants! {
     NOTE_EXEC: u32 = 1 << 29;
     /// `EVFILT_PROC`: follow it when it forks.
     NOTE_TRACK: u32 = 1;
+    /// `EVFILT_PROC`: it could not be followed.
+    NOTE_TRACKERR: u32 = 2;
+    /// `EVFILT_PROC`: it is the child of one that is followed.
+    NOTE_CHILD: u32 = 4;
+    /// `EVFILT_PROC`: which of these are flags.
+    NOTE_PCTRLMASK: u32 = 0xf000_0000;
+    /// `EVFILT_PROC`: which of these are a process.
+    NOTE_PDATAMASK: u32 = 0x000f_ffff;
     /// `EVFILT_TIMER`: seconds.
     NOTE_SECONDS: u32 = 1;
     /// `EVFILT_TIMER`: milliseconds, which is also what it is without any.

@@ -1,8 +1,5 @@
 //! An event that is waited for: its key, its state, and what it stands on.
 
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-
 use super::abi::{self, kevent};
 use super::filter::{Descriptor, Empty, Process, Signal, Timer, User, Vnode};
 use crate::linux::{Errno, Result};
@@ -15,7 +12,7 @@ pub(super) struct Knote {
     pub(super) key: Key,
     /// By which epoll tells of it, and which no other has.
     pub(super) number: u64,
-    /// `EV_ONESHOT`, `EV_CLEAR`, `EV_DISPATCH`: those that stay.
+    /// Those that stay.
     flags: u16,
     udata: usize,
     pub(super) is_enabled: bool,
@@ -25,6 +22,9 @@ pub(super) struct Knote {
     is_forced: bool,
     pub(super) source: Source,
 }
+
+/// What an event is reported with, as it was added.
+const STAYING: u16 = abi::EV_ONESHOT | abi::EV_CLEAR | abi::EV_DISPATCH | abi::EV_RECEIPT;
 
 #[derive(Debug)]
 pub(super) enum Source {
@@ -60,12 +60,12 @@ pub(super) enum After {
 }
 
 impl Knote {
-    pub(super) fn new(change: &kevent, number: u64, bell: &Arc<OwnedFd>) -> Result<Knote> {
+    pub(super) fn new(change: &kevent, number: u64) -> Result<Knote> {
         let source = match change.filter {
             abi::EVFILT_READ | abi::EVFILT_WRITE => Source::Descriptor(Descriptor::new(change)?),
             abi::EVFILT_VNODE => Source::Vnode(Vnode::new(change)?),
             abi::EVFILT_EMPTY => Source::Empty(Empty::new(change)?),
-            abi::EVFILT_SIGNAL => Source::Signal(Signal::new(change, bell)?),
+            abi::EVFILT_SIGNAL => Source::Signal(Signal::new(change)?),
             abi::EVFILT_PROC => Source::Process(Process::new(change)?),
             abi::EVFILT_TIMER => Source::Timer(Timer::new(change)?),
             abi::EVFILT_USER => Source::User(User::new(change)),
@@ -81,7 +81,7 @@ impl Knote {
         Ok(Knote {
             key: (change.ident, change.filter),
             number,
-            flags: flags & (abi::EV_ONESHOT | abi::EV_CLEAR | abi::EV_DISPATCH),
+            flags: flags & STAYING,
             udata: change.udata as usize,
             is_enabled: change.flags & abi::EV_DISABLE == 0,
             is_armed: false,

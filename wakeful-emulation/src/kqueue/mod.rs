@@ -131,7 +131,8 @@ fn run(
     let timeout = timeout.map(duration).transpose()?;
     let queue = Queue::find(kq)?;
     let mut reported = 0;
-    for change in changes {
+    // One without a filter is passed over, as by FreeBSD.
+    for change in changes.iter().filter(|change| change.filter != 0) {
         let result = queue.change(change);
         if result.is_ok() && change.flags & EV_RECEIPT == 0 {
             continue;

@@ -5,7 +5,7 @@
 //! anew if something is left in it that cannot be taken out, namely a file whose number was closed while
 //! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -26,7 +26,7 @@ const FIRST_KNOTE: u64 = 4;
 pub(super) struct Queue {
     /// The caller's: it closes it, and we are not told.
     fd: RawFd,
-    bell: Arc<OwnedFd>,
+    bell: OwnedFd,
     state: Mutex<State>,
 }
 
@@ -39,8 +39,6 @@ struct State {
     keys: HashMap<u64, Key>,
     /// To be looked at by the next scan, whatever epoll says.
     active: VecDeque<u64>,
-    /// Those of signals: their handler rings the bell, and does not say which.
-    signals: Vec<u64>,
     next: u64,
 }
 
@@ -49,6 +47,9 @@ static QUEUES: Mutex<BTreeMap<RawFd, Arc<Queue>>> = Mutex::new(BTreeMap::new());
 /// When there are so many, those that were closed are looked for.
 static SWEEP_AT: Mutex<usize> = Mutex::new(MANY);
 const MANY: usize = 16;
+
+/// Linux does not tell those who wait that the kqueue was closed: so often they look.
+const LOOK_ROUND: Duration = Duration::from_secs(1);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,11 +73,10 @@ impl Queue {
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
-            signals: Vec::new(),
             next: FIRST_KNOTE,
         };
         let fd = first.into_raw_fd();
-        let queue = Arc::new(Queue { fd, bell: Arc::new(bell), state: Mutex::new(state) });
+        let queue = Arc::new(Queue { fd, bell, state: Mutex::new(state) });
         let mut queues = lock(&QUEUES);
         // The earlier one of that number must have been closed.
         let earlier = queues.insert(fd, queue);
@@ -110,6 +110,10 @@ impl Queue {
     fn is_open(&self) -> bool {
         let bell = self.bell.as_raw_fd();
         let again = linux::control(self.fd, Control::Add, bell, libc::EPOLLIN, BELL);
+        if again.is_ok() {
+            // It is somebody else's epoll by now.
+            let _ = linux::control(self.fd, Control::Delete, bell, 0, 0);
+        }
         again == Err(Errno(libc::EEXIST))
     }
 
@@ -140,10 +144,7 @@ impl Queue {
             false if change.flags & abi::EV_ADD == 0 => return Err(Errno(libc::ENOENT)),
             false => {
                 let number = state.next;
-                let knote = Knote::new(change, number, &self.bell)?;
-                if matches!(knote.source, Source::Signal(_)) {
-                    state.signals.push(number);
-                }
+                let knote = Knote::new(change, number)?;
                 state.next += 1;
                 state.keys.insert(number, key);
                 state.knotes.insert(key, knote);
@@ -183,8 +184,10 @@ impl Queue {
             if left == Some(Duration::ZERO) {
                 return Ok(0);
             }
-            match linux::poll(self.fd, libc::POLLIN, left) {
+            let wait = left.map_or(LOOK_ROUND, |left| left.min(LOOK_ROUND));
+            match linux::poll(self.fd, libc::POLLIN, Some(wait)) {
                 Ok(ready) if ready & libc::POLLNVAL != 0 => return Err(Errno::BADF),
+                Ok(0) if !self.is_open() => return Err(Errno::BADF),
                 Ok(_) => {}
                 // It may have been the signal that is waited for.
                 Err(error) => match self.collect(events)? {
@@ -253,7 +256,6 @@ impl State {
     /// The knotes that may have something to report.
     fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
         let mut numbers: Vec<u64> = self.active.drain(..).collect();
-        numbers.extend(&self.signals);
         let mut strangers = Vec::new();
         for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
             .map_err(|_| Errno::BADF)?
@@ -335,12 +337,21 @@ impl State {
             let Some(Source::Vnode(vnode)) = knote.map(|knote| &mut knote.source) else {
                 continue;
             };
-            let was_moved = vnode.hear(heard);
+            vnode.hear(heard);
+        }
+        let numbers: BTreeSet<u64> = heard.iter().map(|heard| heard.number).collect();
+        for number in &numbers {
+            let key = self.keys.get(number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Vnode(vnode)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            let was_moved = vnode.tell_apart();
             if let (true, Some(mask)) = (was_moved, vnode.parent_mask()) {
-                let _ = self.files.listen_to_parent(vnode.fd(), heard.number, mask);
+                let _ = self.files.listen_to_parent(vnode.fd(), *number, mask);
             }
         }
-        heard.iter().map(|heard| heard.number).collect()
+        numbers.into_iter().collect()
     }
 
     /// Tells epoll of a knote's descriptor, or not to tell of it any more.
@@ -384,7 +395,6 @@ impl State {
             let number = knote.number;
             let _ = self.arm(key, first);
             self.keys.remove(&number);
-            self.signals.retain(|&signal| signal != number);
             self.files.forget(number);
             self.knotes.remove(&key);
         }
@@ -408,7 +418,7 @@ impl Knote {
             Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
             Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
             Source::Empty(empty) => Some((empty.raw_fd(), libc::EPOLLIN)),
-            Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
+            Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN)),
             Source::User(_) | Source::Vnode(_) => None,
         }
     }

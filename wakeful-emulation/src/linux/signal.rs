@@ -1,18 +1,184 @@
-//! What is to be known of a signal without taking it.
+//! Counting signals, and seeing those that are blocked.
+//!
+//! One handler per signal counts for all who want to know, wherever they are, and then calls the handler that
+//! there was. It is put in place for the first who wants to know, and taken out after the last, unless somebody
+//! has put another in front of it meanwhile, which may call it.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use super::{Result, check, own};
+use super::{Errno, Result, check, eventfd, own};
 
-/// `sigaction(number, NULL, &action)`—The handler, or `SIG_DFL` or `SIG_IGN`.
-pub(crate) fn disposition(number: c_int) -> Result<libc::sighandler_t> {
+/// Wants to know how often a signal has come.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    number: c_int,
+    slot: &'static Slot,
+}
+
+/// What there is to know of one signal. The handler reads it, at any time.
+#[derive(Debug)]
+struct Slot {
+    count: AtomicI64,
+    /// An eventfd that is never read, -1 before there is one: each who waits gets an edge from each signal.
+    bell: AtomicI32,
+    /// The handler that there was, or `SIG_DFL` or `SIG_IGN`, and how it is called.
+    previous: AtomicUsize,
+    previous_flags: AtomicI32,
+    users: Mutex<Users>,
+}
+
+#[derive(Debug)]
+struct Users {
+    count: usize,
+    /// Our handler is in place, or was when somebody put another in front of it.
+    is_installed: bool,
+}
+
+const HIGHEST: usize = 64;
+
+static SLOTS: [Slot; HIGHEST + 1] = [const {
+    Slot {
+        count: AtomicI64::new(0),
+        bell: AtomicI32::new(-1),
+        previous: AtomicUsize::new(libc::SIG_DFL),
+        previous_flags: AtomicI32::new(0),
+        users: Mutex::new(Users { count: 0, is_installed: false }),
+    }
+}; HIGHEST + 1];
+
+impl Counting {
+    /// # Errors
+    ///
+    /// `EINVAL`: there is no such signal.
+    pub(crate) fn start(number: c_int) -> Result<Counting> {
+        let slot = usize::try_from(number).ok().and_then(|number| SLOTS.get(number));
+        let slot = slot.filter(|_| number > 0).ok_or(Errno(libc::EINVAL))?;
+        let mut users = slot.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.bell.load(Ordering::Acquire) == -1 {
+            use std::os::fd::IntoRawFd;
+            // Kept for good: a handler may be about to use it.
+            slot.bell.store(eventfd()?.into_raw_fd(), Ordering::Release);
+        }
+        slot.install(number, &mut users)?;
+        users.count += 1;
+        Ok(Counting { number, slot })
+    }
+
+    /// How many there have ever been.
+    pub(crate) fn count(&self) -> i64 {
+        self.slot.count.load(Ordering::Acquire)
+    }
+
+    /// What becomes readable, as an edge, with each.
+    pub(crate) fn bell(&self) -> RawFd {
+        self.slot.bell.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        let mut users = self.slot.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.count -= 1;
+        if users.count == 0 {
+            self.slot.uninstall(self.number, &mut users);
+        }
+    }
+}
+
+impl Slot {
+    fn install(&self, number: c_int, users: &mut Users) -> Result<()> {
+        let current = action(number)?;
+        let is_function = !matches!(current.sa_sigaction, libc::SIG_DFL | libc::SIG_IGN);
+        // Somebody's handler in front of ours may call it: ours must not call theirs.
+        if users.is_installed && is_function {
+            return Ok(());
+        }
+        let is_needed = match current.sa_sigaction {
+            // Nobody would be there to be told.
+            libc::SIG_DFL => IGNORED_BY_DEFAULT.contains(&number),
+            // Ignoring this one has a meaning of its own, and the manual excepts it.
+            libc::SIG_IGN => number != libc::SIGCHLD,
+            _ => true,
+        };
+        if !is_needed {
+            return Ok(());
+        }
+        self.previous.store(current.sa_sigaction, Ordering::Release);
+        self.previous_flags.store(current.sa_flags, Ordering::Release);
+        let mut ours = current;
+        ours.sa_sigaction = handle as *const () as libc::sighandler_t;
+        ours.sa_flags |= libc::SA_SIGINFO;
+        if !is_function {
+            ours.sa_flags |= libc::SA_RESTART;
+        }
+        // SAFETY: the handler does what handlers may do; the other is null.
+        check(unsafe { libc::sigaction(number, &ours, std::ptr::null_mut()) })?;
+        users.is_installed = true;
+        Ok(())
+    }
+
+    fn uninstall(&self, number: c_int, users: &mut Users) {
+        let Ok(mut current) = action(number) else {
+            return;
+        };
+        if users.is_installed && current.sa_sigaction == handle as *const () as libc::sighandler_t {
+            current.sa_sigaction = self.previous.load(Ordering::Acquire);
+            current.sa_flags = self.previous_flags.load(Ordering::Acquire);
+            // SAFETY: the action is the one that was found in place.
+            users.is_installed =
+                unsafe { libc::sigaction(number, &current, std::ptr::null_mut()) } != 0;
+        }
+    }
+}
+
+/// signal(7): those that do nothing unless somebody says what.
+const IGNORED_BY_DEFAULT: [c_int; 4] = [libc::SIGCHLD, libc::SIGCONT, libc::SIGURG, libc::SIGWINCH];
+
+extern "C" fn handle(number: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
+    let Some(slot) = usize::try_from(number).ok().and_then(|number| SLOTS.get(number)) else {
+        return;
+    };
+    let errno = super::last_errno();
+    slot.count.fetch_add(1, Ordering::AcqRel);
+    super::ring_raw(slot.bell.load(Ordering::Acquire));
+    super::set_errno(errno);
+    let previous = slot.previous.load(Ordering::Acquire);
+    if matches!(previous, libc::SIG_DFL | libc::SIG_IGN) {
+        return;
+    }
+    if slot.previous_flags.load(Ordering::Acquire) & libc::SA_SIGINFO != 0 {
+        // SAFETY: sigaction(2) gave it as a handler of three arguments, which are those of this call.
+        let call: extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void) =
+            unsafe { std::mem::transmute(previous) };
+        call(number, info, context);
+    } else {
+        // SAFETY: sigaction(2) gave it as a handler of one argument.
+        let call: extern "C" fn(c_int) = unsafe { std::mem::transmute(previous) };
+        call(number);
+    }
+}
+
+/// `sigaction(number, NULL, &action)`
+fn action(number: c_int) -> Result<libc::sigaction> {
     let mut action = MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: a null action changes nothing, and the other is valid for the write of one struct.
     check(unsafe { libc::sigaction(number, std::ptr::null(), action.as_mut_ptr()) })?;
     // SAFETY: sigaction(2) has filled it.
-    Ok(unsafe { action.assume_init() }.sa_sigaction)
+    Ok(unsafe { action.assume_init() })
+}
+
+/// Whether the program, as far as it is not us, ignores the signal.
+pub(crate) fn is_ignored(number: c_int) -> bool {
+    let mut handler = action(number).map_or(libc::SIG_DFL, |action| action.sa_sigaction);
+    if handler == handle as *const () as libc::sighandler_t {
+        let slot = usize::try_from(number).ok().and_then(|number| SLOTS.get(number));
+        handler = slot.map_or(handler, |slot| slot.previous.load(Ordering::Acquire));
+    }
+    handler == libc::SIG_IGN || handler == libc::SIG_DFL && IGNORED_BY_DEFAULT.contains(&number)
 }
 
 /// `signalfd(-1, {number}, SFD_CLOEXEC | SFD_NONBLOCK)`—Readable while the signal is pending.
@@ -26,6 +192,14 @@ pub(crate) fn signalfd(number: c_int) -> Result<OwnedFd> {
     // SAFETY: the set has been filled.
     check(unsafe { libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
         .map(own)
+}
+
+/// `read(signalfd)`—Takes a signal that is pending.
+pub(crate) fn take_signal(signalfd: &OwnedFd) {
+    let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+    let size = size_of::<libc::signalfd_siginfo>();
+    // SAFETY: `info` is valid for writes of its size.
+    unsafe { libc::read(signalfd.as_raw_fd(), info.as_mut_ptr().cast(), size) };
 }
 
 /// `pthread_sigmask(SIG_BLOCK, NULL, &set)`—Whether this thread has blocked it.

@@ -77,6 +77,10 @@ struct kevent {
 #define NOTE_FORK        0x40000000  /* EVFILT_PROC: it has forked. */
 #define NOTE_EXEC        0x20000000  /* EVFILT_PROC: it has executed another program. */
 #define NOTE_TRACK       0x1         /* EVFILT_PROC: follow it when it forks. */
+#define NOTE_TRACKERR    0x2         /* EVFILT_PROC: it could not be followed. */
+#define NOTE_CHILD       0x4         /* EVFILT_PROC: it is the child of one that is followed. */
+#define NOTE_PCTRLMASK   0xf0000000  /* EVFILT_PROC: which of these are flags. */
+#define NOTE_PDATAMASK   0xfffff     /* EVFILT_PROC: which of these are a process. */
 #define NOTE_SECONDS     0x1         /* EVFILT_TIMER: seconds. */
 #define NOTE_MSECONDS    0x2         /* EVFILT_TIMER: milliseconds, which is also what it is without any. */
 #define NOTE_USECONDS    0x4         /* EVFILT_TIMER: microseconds. */

@@ -14,6 +14,10 @@ pub(in crate::kqueue) struct Vnode {
     identity: Identity,
     wanted: u32,
     found: u32,
+    /// What was heard since then, and what it means for the entries of a directory.
+    heard: u32,
+    entries: u32,
+    heard_parent: bool,
 }
 
 impl Vnode {
@@ -23,10 +27,20 @@ impl Vnode {
     pub(in crate::kqueue) fn new(change: &kevent) -> Result<Vnode> {
         let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
         let identity = linux::identity(fd)?;
-        if identity.kind == libc::S_IFSOCK {
+        // A pipe or a socket is "pipe:[…]".
+        let name = std::fs::read_link(format!("/proc/self/fd/{fd}")).map_err(|_| Errno::BADF)?;
+        if !name.is_absolute() {
             return Err(Errno(libc::EINVAL));
         }
-        Ok(Vnode { fd, identity, wanted: change.fflags, found: 0 })
+        Ok(Vnode {
+            fd,
+            identity,
+            wanted: change.fflags,
+            found: 0,
+            heard: 0,
+            entries: 0,
+            heard_parent: false,
+        })
     }
 
     pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
@@ -80,28 +94,40 @@ impl Vnode {
         self.identity.kind == libc::S_IFDIR
     }
 
-    /// Whether what was heard means that its parent is another by now.
-    pub(in crate::kqueue) fn hear(&mut self, heard: &Heard) -> bool {
-        let Ok(now) = linux::identity(self.fd) else {
+    /// Takes in one thing that was heard.
+    pub(in crate::kqueue) fn hear(&mut self, heard: &Heard) {
+        match heard.role {
+            // A directory that is removed while it is open does not say so itself, but its parent does.
+            Role::Parent => self.heard_parent = true,
+            Role::File => {
+                self.heard |= heard.mask;
+                if heard.mask & ENTRIES != 0 && self.is_directory() {
+                    self.entries |= entries(heard);
+                }
+            }
+        }
+    }
+
+    /// What all that was heard since the last time comes to. Whether its parent is another by now.
+    pub(in crate::kqueue) fn tell_apart(&mut self) -> bool {
+        let heard = std::mem::take(&mut self.heard);
+        let entries = std::mem::take(&mut self.entries);
+        let Ok(now) = linux::identity(self.fd).map_err(drop) else {
             return false;
         };
-        let before = std::mem::replace(&mut self.identity, now);
+        let before = self.identity;
         if !before.is(&now) {
             // Another file by now, as will be found out when it is looked at.
-            self.identity = before;
             return false;
         }
-        if heard.role == Role::Parent {
-            // A directory that is removed while it is open does not say so itself.
-            if now.links == 0 && before.links > 0 {
-                self.find(abi::NOTE_DELETE);
-            }
-            return false;
+        if std::mem::take(&mut self.heard_parent) && now.links == 0 && before.links > 0 {
+            self.find(abi::NOTE_DELETE);
+            self.identity.links = 0;
         }
         for (mask, notes) in [
             (libc::IN_MODIFY, modified(&before, &now)),
-            (libc::IN_ATTRIB, attributes(&before, &now)),
-            (ENTRIES, if self.is_directory() { entries(heard) } else { 0 }),
+            (libc::IN_ATTRIB, attributes(&before, &now, self.is_directory())),
+            (ENTRIES, entries),
             (libc::IN_MOVE_SELF, abi::NOTE_RENAME),
             (libc::IN_UNMOUNT, abi::NOTE_REVOKE),
             (libc::IN_OPEN, abi::NOTE_OPEN),
@@ -109,11 +135,18 @@ impl Vnode {
             (libc::IN_CLOSE_WRITE, abi::NOTE_CLOSE_WRITE),
             (libc::IN_ACCESS, abi::NOTE_READ),
         ] {
-            if heard.mask & mask != 0 {
+            if heard & mask != 0 {
                 self.find(notes);
             }
         }
-        heard.mask & libc::IN_MOVE_SELF != 0
+        // What has changed already, but was not yet heard of, is told when it is.
+        if heard & libc::IN_MODIFY != 0 {
+            self.identity.size = now.size;
+        }
+        if heard & libc::IN_ATTRIB != 0 {
+            (self.identity.links, self.identity.access) = (now.links, now.access);
+        }
+        heard & libc::IN_MOVE_SELF != 0
     }
 
     fn find(&mut self, notes: u32) {
@@ -150,13 +183,13 @@ fn modified(before: &Identity, now: &Identity) -> u32 {
     }
 }
 
-/// So are links, and removing them.
-fn attributes(before: &Identity, now: &Identity) -> u32 {
+/// So are links, and removing them. Those of a directory are the directories in it, which `entries` tells of.
+fn attributes(before: &Identity, now: &Identity, is_directory: bool) -> u32 {
     let links = match now.links.cmp(&before.links) {
-        std::cmp::Ordering::Equal => return abi::NOTE_ATTRIB,
-        std::cmp::Ordering::Greater => abi::NOTE_LINK,
         std::cmp::Ordering::Less if now.links == 0 => abi::NOTE_DELETE,
-        std::cmp::Ordering::Less => abi::NOTE_LINK | abi::NOTE_DELETE,
+        std::cmp::Ordering::Less if !is_directory => abi::NOTE_LINK | abi::NOTE_DELETE,
+        std::cmp::Ordering::Greater if !is_directory => abi::NOTE_LINK,
+        _ => return abi::NOTE_ATTRIB,
     };
     if now.access == before.access { links } else { links | abi::NOTE_ATTRIB }
 }
