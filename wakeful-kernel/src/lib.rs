@@ -3,6 +3,7 @@
 //! | Type | C interface | Systems |
 //! |---|---|---|
 //! | [`epoll::Epoll`] | `epoll_create1`, `epoll_ctl`, `epoll_wait`, `epoll_pwait`, `epoll_pwait2` | Linux |
+//! | `kqueue::Kqueue` | `kqueue`, `kevent` | BSDs, macOS; Linux with the feature `emulation` |
 //! | [`poll::poll`] | `poll`, `ppoll` | Unix |
 //! | [`pipe::pipe`] | `pipe2`, `pipe` | Unix |
 //! | [`signal::SignalSet`] | `sigset_t`, `pthread_sigmask` | Unix |
@@ -46,7 +47,20 @@ pub mod system;
 
 // The only place in this crate where an operating system is named (beside `sys`, which declares
 // what each of them exports).
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
 pub mod epoll;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
 pub mod linux;
+
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple",
+    all(
+        any(target_os = "linux", target_os = "android"),
+        any(feature = "emulation", wakeful_emulate = "freebsd")
+    )
+))]
+pub mod kqueue;

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ struct State {
 /// All that there are, and some that were closed.
 static QUEUES: Mutex<BTreeMap<RawFd, Arc<Queue>>> = Mutex::new(BTreeMap::new());
 /// When there are so many, those that were closed are looked for.
-static SWEEP_AT: Mutex<usize> = Mutex::new(MANY);
+static SWEEP_AT: AtomicUsize = AtomicUsize::new(MANY);
 const MANY: usize = 16;
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
@@ -58,6 +59,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Queue {
     /// A new one. The caller owns the descriptor.
     pub(super) fn create(flags: i32) -> Result<RawFd> {
+        match Queue::try_create(flags) {
+            // Those that were closed may have left some behind.
+            Err(Errno(libc::EMFILE)) if sweep() => Queue::try_create(flags),
+            result => result,
+        }
+    }
+
+    fn try_create(flags: i32) -> Result<RawFd> {
         let first = linux::epoll(flags)?;
         let bell = linux::eventfd()?;
         let (reads, writes) =
@@ -80,14 +89,12 @@ impl Queue {
         let mut queues = lock(&QUEUES);
         // The earlier one of that number must have been closed.
         let earlier = queues.insert(fd, queue);
-        let mut sweep_at = lock(&SWEEP_AT);
-        let mut closed = Vec::new();
-        if queues.len() >= *sweep_at {
-            closed.extend(queues.extract(|queue| !queue.is_open()));
-            *sweep_at = MANY.max(2 * queues.len());
+        let count = queues.len();
+        drop(queues);
+        drop(earlier);
+        if count >= SWEEP_AT.load(Ordering::Relaxed) {
+            sweep();
         }
-        drop((queues, sweep_at));
-        drop((earlier, closed));
         Ok(fd)
     }
 
@@ -433,15 +440,15 @@ impl Knote {
     }
 }
 
-/// What `BTreeMap::extract_if` does, which is newer than the Rust that is promised.
-trait Extract {
-    fn extract(&mut self, is_wanted: impl Fn(&Queue) -> bool) -> Vec<Arc<Queue>>;
-}
-
-impl Extract for BTreeMap<RawFd, Arc<Queue>> {
-    fn extract(&mut self, is_wanted: impl Fn(&Queue) -> bool) -> Vec<Arc<Queue>> {
-        let wanted = self.iter().filter(|(_, queue)| is_wanted(queue));
-        let keys: Vec<_> = wanted.map(|(&fd, _)| fd).collect();
-        keys.iter().filter_map(|fd| self.remove(fd)).collect()
+/// Frees what belongs to kqueues that were closed. Whether there were any.
+fn sweep() -> bool {
+    let mut closed = Vec::new();
+    {
+        let mut queues = lock(&QUEUES);
+        let fds: Vec<_> =
+            queues.iter().filter(|(_, queue)| !queue.is_open()).map(|(&fd, _)| fd).collect();
+        closed.extend(fds.iter().filter_map(|fd| queues.remove(fd)));
+        SWEEP_AT.store(MANY.max(2 * queues.len()), Ordering::Relaxed);
     }
+    !closed.is_empty()
 }

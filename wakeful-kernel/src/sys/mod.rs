@@ -11,6 +11,50 @@ mod linux;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use linux::*;
 
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple",
+    all(
+        any(target_os = "linux", target_os = "android"),
+        any(feature = "emulation", wakeful_emulate = "freebsd")
+    )
+))]
+pub mod kqueue;
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple"
+))]
+#[path = "kqueue/libc.rs"]
+mod kqueue_calls;
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    any(feature = "emulation", wakeful_emulate = "freebsd")
+))]
+#[path = "kqueue/emulated.rs"]
+mod kqueue_calls;
+
+#[cfg(target_vendor = "apple")]
+pub(crate) use crate::kqueue::system::APPLE as KQUEUE_SYSTEM;
+#[cfg(target_os = "dragonfly")]
+pub(crate) use crate::kqueue::system::DRAGONFLY as KQUEUE_SYSTEM;
+#[cfg(all(
+    any(target_os = "linux", target_os = "android"),
+    any(feature = "emulation", wakeful_emulate = "freebsd")
+))]
+pub(crate) use crate::kqueue::system::EMULATED as KQUEUE_SYSTEM;
+#[cfg(target_os = "freebsd")]
+pub(crate) use crate::kqueue::system::FREEBSD as KQUEUE_SYSTEM;
+#[cfg(target_os = "netbsd")]
+pub(crate) use crate::kqueue::system::NETBSD as KQUEUE_SYSTEM;
+#[cfg(target_os = "openbsd")]
+pub(crate) use crate::kqueue::system::OPENBSD as KQUEUE_SYSTEM;
+
 // pipe2(2) is missing there.
 #[cfg(target_vendor = "apple")]
 #[path = "pipe_fcntl.rs"]

@@ -1,0 +1,45 @@
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use super::{Description, Filter, Subject};
+use crate::kqueue::{BuildError, System};
+
+/// `EVFILT_READ`—Something can be read, a connection accepted, or the end is reached.
+///
+/// A regular file is readable as long as its offset is not its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Read {
+    fd: RawFd,
+    low_water: Option<usize>,
+}
+
+impl Read {
+    /// Of a descriptor, which must be open when the change is made. Closing it deletes the event.
+    pub fn new(fd: impl AsFd) -> Read {
+        Read::from_raw(fd.as_fd().as_raw_fd())
+    }
+
+    /// As [`new`](Read::new), by number.
+    ///
+    /// Safe because the kernel ties the event to the open file behind the number.
+    pub fn from_raw(fd: RawFd) -> Read {
+        Read { fd, low_water: None }
+    }
+
+    /// `NOTE_LOWAT`—Only from so many bytes on. Of sockets and pipes.
+    #[doc(alias = "NOTE_LOWAT")]
+    pub fn low_water(self, bytes: usize) -> Read {
+        Read { low_water: Some(bytes), ..self }
+    }
+}
+
+impl Subject for Read {
+    fn describe(&self, system: &System) -> Result<Description, BuildError> {
+        let mut description = Description::of_descriptor(system, Filter::Read, self.fd)?;
+        if let Some(bytes) = self.low_water {
+            // The same number on every system.
+            description.fflags = 1;
+            description.data = i64::try_from(bytes).unwrap_or(i64::MAX);
+        }
+        Ok(description)
+    }
+}
