@@ -157,6 +157,12 @@ impl Identity {
     pub fn is_regular_file_or_directory(&self) -> bool {
         self.kind == libc::S_IFREG as u32 || self.kind == libc::S_IFDIR as u32
     }
+
+    /// A pipe, with a name or without.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn is_pipe(&self) -> bool {
+        self.kind == libc::S_IFIFO as u32
+    }
 }
 
 /// `read(fd, buffer, size)`—Takes bytes, without owning or wrapping the descriptor.

@@ -33,6 +33,13 @@ bitflags::bitflags! {
         const MSG = 0x400;
         /// The peer shut down its writing half (Linux 2.6.17).
         const RDHUP = 0x2000;
+        /// This side shut down its writing half, or nobody is left to read (kqueue only; poll(2) has no
+        /// such bit).
+        const WRHUP = 0x4000;
+        /// A POSIX asynchronous operation ended (kqueue only).
+        const AIO = 0x1_0000;
+        /// A list of POSIX asynchronous operations ended (FreeBSD's kqueue only).
+        const LIO = 0x2_0000;
         const _ = !0;
     }
 }
@@ -126,7 +133,7 @@ impl<T> Event<T> {
     /// Writing can never succeed again: both directions are closed, or the reader of a pipe is gone.
     #[inline]
     pub fn is_write_closed(&self) -> bool {
-        self.has(Readiness::HUP)
+        self.has(Readiness::HUP.union(Readiness::WRHUP))
             || self.readiness().contains(Readiness::OUT | Readiness::ERR)
             || self.readiness() == Readiness::ERR
     }
@@ -140,13 +147,13 @@ impl<T> Event<T> {
     /// A POSIX asynchronous I/O operation ended. Only kqueue reports it.
     #[inline]
     pub fn is_aio(&self) -> bool {
-        false
+        self.has(Readiness::AIO)
     }
 
     /// A list of POSIX asynchronous I/O operations ended. Only FreeBSD's kqueue reports it.
     #[inline]
     pub fn is_lio(&self) -> bool {
-        false
+        self.has(Readiness::LIO)
     }
 }
 

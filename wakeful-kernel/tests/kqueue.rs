@@ -48,7 +48,7 @@ fn both_directions_with_one_call() {
     let kqueue = Kqueue::new().unwrap();
     let (left, mut right) = UnixStream::pair().unwrap();
     kqueue
-        .apply(&[
+        .apply([
             Change::add(Read::new(&left), Mode::Level, 1).unwrap(),
             Change::add(Writes::new(&left), Mode::Clear, usize::MAX).unwrap(),
         ])
@@ -71,7 +71,7 @@ fn both_directions_with_one_call() {
     assert!(events.iter().all(Event::is_end), "{events:?}");
     // A low water mark.
     let (left, mut right) = UnixStream::pair().unwrap();
-    kqueue.apply(&[Change::add(Read::new(&left).low_water(3), Mode::Oneshot, 3).unwrap()]).unwrap();
+    kqueue.apply([Change::add(Read::new(&left).low_water(3), Mode::Oneshot, 3).unwrap()]).unwrap();
     let is_of = |event: &Event| event.user_data() == 3;
     right.write_all(b"12").unwrap();
     assert!(!wait(&kqueue).iter().any(is_of));
@@ -85,35 +85,35 @@ fn each_mode() {
     let (left, mut right) = UnixStream::pair().unwrap();
     let read = Read::new(&left);
     right.write_all(b"1").unwrap();
-    let add = |mode| kqueue.apply(&[Change::add(read, mode, 5).unwrap()]).unwrap();
+    let add = |mode| kqueue.apply([Change::add(read, mode, 5).unwrap()]).unwrap();
     add(Mode::Level);
     one(&kqueue);
     one(&kqueue);
-    kqueue.apply(&[Change::delete(read).unwrap()]).unwrap();
+    kqueue.apply([Change::delete(read).unwrap()]).unwrap();
     nothing(&kqueue);
     add(Mode::Clear);
     one(&kqueue);
     nothing(&kqueue);
     right.write_all(b"2").unwrap();
     one(&kqueue);
-    kqueue.apply(&[Change::delete(read).unwrap()]).unwrap();
+    kqueue.apply([Change::delete(read).unwrap()]).unwrap();
     add(Mode::Oneshot);
     one(&kqueue);
-    let error = kqueue.apply(&[Change::probe(read, 5).unwrap()]).unwrap_err();
+    let error = kqueue.apply([Change::probe(read, 5).unwrap()]).unwrap_err();
     assert_eq!(error.errors()[0].io_error().raw_os_error(), Some(libc::ENOENT));
     for mode in [Mode::Dispatch, Mode::ClearDispatch] {
         add(mode);
         let event = one(&kqueue);
         assert!(event.is_dispatched());
         nothing(&kqueue);
-        kqueue.apply(&[Change::probe(read, 5).unwrap()]).unwrap();
+        kqueue.apply([Change::probe(read, 5).unwrap()]).unwrap();
         nothing(&kqueue);
     }
-    kqueue.apply(&[Change::enable(read, 6).unwrap()]).unwrap();
+    kqueue.apply([Change::enable(read, 6).unwrap()]).unwrap();
     assert!(wait(&kqueue).iter().all(|event| event.user_data() == 6));
-    kqueue.apply(&[Change::add_disabled(read, Mode::Level, 7).unwrap()]).unwrap();
+    kqueue.apply([Change::add_disabled(read, Mode::Level, 7).unwrap()]).unwrap();
     nothing(&kqueue);
-    kqueue.apply(&[Change::enable(read, 8).unwrap(), Change::disable(read, 8).unwrap()]).unwrap();
+    kqueue.apply([Change::enable(read, 8).unwrap(), Change::disable(read, 8).unwrap()]).unwrap();
     nothing(&kqueue);
 }
 
@@ -122,14 +122,14 @@ fn timers() {
     let kqueue = Kqueue::new().unwrap();
     let start = Instant::now();
     let time = Duration::from_micros(2500);
-    kqueue.apply(&[Change::add(Timer::after(7, time), Mode::Clear, 1).unwrap()]).unwrap();
+    kqueue.apply([Change::add(Timer::after(7, time), Mode::Clear, 1).unwrap()]).unwrap();
     let event = one(&kqueue);
     assert!(start.elapsed() >= time);
     assert!(matches!(event.happening(), Happening::Timer { id: 7, expirations: 1 }), "{event:?}");
     nothing(&kqueue);
     let soon = SystemTime::now() + Duration::from_millis(5);
     kqueue
-        .apply(&[
+        .apply([
             Change::add(Timer::at(8, soon), Mode::Oneshot, 8).unwrap(),
             Change::add(Timer::at(9, SystemTime::UNIX_EPOCH), Mode::Oneshot, 9).unwrap(),
             Change::add(Timer::after(10, Duration::MAX), Mode::Oneshot, 10).unwrap(),
@@ -157,7 +157,7 @@ fn files() {
     let file = fs::File::open(&path).unwrap();
     let kqueue = Kqueue::new().unwrap();
     let vnode = Vnode::new(&file, VnodeEvents::EVERYWHERE);
-    kqueue.apply(&[Change::add(vnode, Mode::Clear, 0).unwrap()]).unwrap();
+    kqueue.apply([Change::add(vnode, Mode::Clear, 0).unwrap()]).unwrap();
     let told = || match one(&kqueue).happening() {
         Happening::Vnode { what, .. } => what,
         other => panic!("{other:?}"),
@@ -175,7 +175,7 @@ fn signals() {
     // SAFETY: it is no function.
     unsafe { libc::signal(libc::SIGUSR1, libc::SIG_IGN) };
     let kqueue = Kqueue::new().unwrap();
-    kqueue.apply(&[Change::add(Signal::new(libc::SIGUSR1), Mode::Clear, 0).unwrap()]).unwrap();
+    kqueue.apply([Change::add(Signal::new(libc::SIGUSR1), Mode::Clear, 0).unwrap()]).unwrap();
     for _ in 0..2 {
         // SAFETY: the call takes an integer.
         assert_eq!(unsafe { libc::raise(libc::SIGUSR1) }, 0);
@@ -193,7 +193,7 @@ fn processes() {
     let kqueue = Kqueue::new().unwrap();
     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     let process = Process::new(child.id() as i32, ProcessEvents::EXIT | ProcessEvents::EXIT_STATUS);
-    kqueue.apply(&[Change::add(process, Mode::Clear, 0).unwrap()]).unwrap();
+    kqueue.apply([Change::add(process, Mode::Clear, 0).unwrap()]).unwrap();
     nothing(&kqueue);
     child.kill().unwrap();
     match one(&kqueue).happening() {
@@ -205,28 +205,28 @@ fn processes() {
         other => panic!("{other:?}"),
     }
     child.wait().unwrap();
-    let error = kqueue.apply(&[Change::add(process, Mode::Clear, 0).unwrap()]).unwrap_err();
+    let error = kqueue.apply([Change::add(process, Mode::Clear, 0).unwrap()]).unwrap_err();
     assert_eq!(error.errors()[0].io_error().raw_os_error(), Some(libc::ESRCH));
 }
 
 #[test]
 fn user_events() {
     let kqueue = Kqueue::new().unwrap();
-    kqueue.apply(&[Change::add(User::new(1), Mode::Clear, 9).unwrap()]).unwrap();
+    kqueue.apply([Change::add(User::new(1), Mode::Clear, 9).unwrap()]).unwrap();
     nothing(&kqueue);
     for (operation, flags) in [
         (FlagOperation::Copy(0b1100), 0b1100),
         (FlagOperation::Or(0b0011), 0b1111),
         (FlagOperation::And(0b1010), 0b1010),
     ] {
-        kqueue.apply(&[Change::trigger(1, operation, 9).unwrap()]).unwrap();
+        kqueue.apply([Change::trigger(1, operation, 9).unwrap()]).unwrap();
         match one(&kqueue).happening() {
             Happening::User { id: 1, flags: found, .. } => assert_eq!(found, flags),
             other => panic!("{other:?}"),
         }
         nothing(&kqueue);
     }
-    kqueue.apply(&[Change::trigger(1, FlagOperation::Keep, 10).unwrap()]).unwrap();
+    kqueue.apply([Change::trigger(1, FlagOperation::Keep, 10).unwrap()]).unwrap();
     assert_eq!(one(&kqueue).user_data(), 10);
 }
 
@@ -262,7 +262,7 @@ fn an_error_per_change() {
     assert_eq!(events.len(), 2, "{events:?}");
     assert_eq!(events[0].error().unwrap().raw_os_error(), Some(libc::ENOENT));
     assert!(matches!(events[1].happening(), Happening::Changed { error: Some(_) }));
-    kqueue.apply(&[]).unwrap();
+    kqueue.apply::<Change>([]).unwrap();
 }
 
 #[test]
@@ -275,17 +275,17 @@ fn waits() {
     assert_eq!(kqueue.wait(&mut events, Some(Duration::from_micros(1500))).unwrap(), 0);
     assert!(start.elapsed() >= Duration::from_micros(1500));
     assert_eq!(kqueue.wait(&mut events, Some(Duration::ZERO)).unwrap(), 0);
-    kqueue.apply(&[Change::add(User::new(1), Mode::Clear, 0).unwrap()]).unwrap();
+    kqueue.apply([Change::add(User::new(1), Mode::Clear, 0).unwrap()]).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            kqueue.apply(&[Change::trigger(1, FlagOperation::Keep, 0).unwrap()]).unwrap();
+            kqueue.apply([Change::trigger(1, FlagOperation::Keep, 0).unwrap()]).unwrap();
         });
         assert_eq!(kqueue.wait(&mut events, Some(Duration::MAX)).unwrap(), 1);
     });
     // It is a descriptor, closed at exec, and readable while there are events.
-    kqueue.apply(&[Change::trigger(1, FlagOperation::Keep, 0).unwrap()]).unwrap();
+    kqueue.apply([Change::trigger(1, FlagOperation::Keep, 0).unwrap()]).unwrap();
     let outer = Kqueue::new().unwrap();
-    outer.apply(&[Change::add(Read::new(&kqueue), Mode::Level, 0).unwrap()]).unwrap();
+    outer.apply([Change::add(Read::new(&kqueue), Mode::Level, 0).unwrap()]).unwrap();
     one(&outer);
     // SAFETY: the call takes integers.
     assert_eq!(unsafe { libc::fcntl(outer.as_raw_fd(), libc::F_GETFD) }, libc::FD_CLOEXEC);
@@ -300,7 +300,7 @@ fn all_that_was_written_has_left() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let kqueue = Kqueue::new().unwrap();
-    kqueue.apply(&[Change::add(Empty::new(&stream), Mode::Oneshot, 0).unwrap()]).unwrap();
+    kqueue.apply([Change::add(Empty::new(&stream), Mode::Oneshot, 0).unwrap()]).unwrap();
     assert!(matches!(one(&kqueue).happening(), Happening::Empty { .. }));
 }
 

@@ -11,12 +11,14 @@ use std::time::Duration;
 pub enum Backend {
     /// epoll(7), Linux's own.
     Epoll,
+    /// kqueue(2), of the BSDs and macOS; on Linux with the feature `emulation`.
+    Kqueue,
     /// poll(2), found everywhere. Every wait costs time in proportion to the registrations.
     Poll,
 }
 
 impl Backend {
-    const ALL: &'static [Backend] = &[Backend::Epoll, Backend::Poll];
+    const ALL: &'static [Backend] = &[Backend::Epoll, Backend::Kqueue, Backend::Poll];
 
     /// The backends of this build, best first; [`Poll::new`](crate::Poll::new) takes the first.
     ///
@@ -37,6 +39,7 @@ impl Backend {
     pub fn name(self) -> &'static str {
         match self {
             Backend::Epoll => "epoll",
+            Backend::Kqueue => "kqueue",
             Backend::Poll => "poll",
         }
     }
@@ -128,4 +131,10 @@ pub struct Capabilities {
     /// types end it when they are closed; of a bare descriptor the number stays registered until it
     /// is deregistered, or registered anew, or found closed by a wait.
     pub forgets_closed: bool,
+    /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is refused as
+    /// unsupported.
+    pub priority: bool,
+    /// Whether regular files and directories can be registered. Otherwise they are refused with `EPERM`; see
+    /// [`FdSource`](crate::unix::FdSource) for what to do then.
+    pub regular_files: bool,
 }

@@ -166,6 +166,21 @@ impl Knote {
         (event, after)
     }
 
+    /// Whether there is something to report of which epoll knows nothing.
+    pub(super) fn is_true_in_memory(&self) -> bool {
+        self.is_forced
+            || match &self.source {
+                Source::Descriptor(descriptor) => {
+                    descriptor.is_file() && descriptor.look_at_file().is_some()
+                }
+                Source::User(user) => user.look().is_some(),
+                Source::Vnode(vnode) => vnode.has_found(),
+                Source::Empty(_) | Source::Process(_) | Source::Signal(_) | Source::Timer(_) => {
+                    false
+                }
+            }
+    }
+
     /// Whether its number still means what it meant, as far as it is a descriptor's.
     pub(super) fn is_same(&self) -> bool {
         match &self.source {

@@ -167,7 +167,8 @@ impl Queue {
                 knote.force();
             }
             let number = knote.number;
-            if knote.is_enabled {
+            // epoll tells of all the others.
+            if knote.is_enabled && knote.is_true_in_memory() {
                 state.active.push_back(number);
                 linux::ring(&self.bell);
             }

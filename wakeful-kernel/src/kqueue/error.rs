@@ -62,14 +62,10 @@ impl ApplyError {
         ApplyError { errors: vec![first.error(0, source)] }
     }
 
-    pub(super) fn of(
-        changes: &[Change],
-        errors: impl Iterator<Item = Option<io::Error>>,
-    ) -> Result<(), ApplyError> {
-        let changes = changes.iter().enumerate();
-        let failed = changes
-            .zip(errors)
-            .filter_map(|((index, change), error)| error.map(|source| change.error(index, source)));
+    pub(super) fn of(receipts: &[Change]) -> Result<(), ApplyError> {
+        let failed = receipts.iter().enumerate().filter_map(|(index, receipt)| {
+            receipt.as_event().error().map(|source| receipt.error(index, source))
+        });
         let errors: Vec<_> = failed.collect();
         if errors.is_empty() { Ok(()) } else { Err(ApplyError { errors }) }
     }

@@ -39,7 +39,7 @@
 //!
 //! let kqueue = Kqueue::new()?;
 //! let timer = Timer::after(1, Duration::from_millis(5));
-//! kqueue.apply(&[Change::add(timer, Mode::Oneshot, 23)?])?;
+//! kqueue.apply([Change::add(timer, Mode::Oneshot, 23)?])?;
 //!
 //! let mut events = Vec::with_capacity(3);
 //! kqueue.wait(&mut events, Some(Duration::from_secs(1)))?;
@@ -54,6 +54,7 @@ mod event;
 pub mod filter;
 pub mod system;
 
+use std::borrow::Borrow;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
@@ -126,37 +127,46 @@ impl Kqueue {
     /// the filter does not take such a descriptor, or this version of the system has not got the filter.
     /// `ESRCH`: no such process. `ENOMEM`.
     #[doc(alias = "kevent")]
-    pub fn apply(&self, changes: &[Change]) -> Result<(), ApplyError> {
+    pub fn apply<C: Borrow<Change>>(
+        &self,
+        changes: impl IntoIterator<Item = C>,
+    ) -> Result<(), ApplyError> {
         let mut few = [Change::NOTHING; FEW];
-        let mut many;
-        let receipts = match few.get_mut(..changes.len()) {
-            Some(few) => few,
-            None => {
-                many = vec![Change::NOTHING; changes.len()];
-                many.as_mut_slice()
+        let mut many = Vec::new();
+        let mut count = 0;
+        for change in changes {
+            let change = change.borrow().with_receipt();
+            match few.get_mut(count) {
+                Some(place) => *place = change,
+                None if many.is_empty() => many.extend(few.into_iter().chain([change])),
+                None => many.push(change),
             }
-        };
-        for (receipt, change) in receipts.iter_mut().zip(changes) {
-            *receipt = change.with_receipt();
+            count += 1;
         }
-        if receipts.is_empty() {
-            return Ok(());
+        let receipts = if many.is_empty() { few.get_mut(..count) } else { Some(&mut many[..]) };
+        match receipts {
+            None | Some([]) => Ok(()),
+            Some(receipts) => self.apply_all(receipts),
         }
+    }
+
+    /// Makes changes that ask for receipts, which replace them.
+    fn apply_all(&self, receipts: &mut [Change]) -> Result<(), ApplyError> {
         let (at, length) = (receipts.as_mut_ptr().cast::<sys::kevent>(), receipts.len());
+        let kq = self.fd.as_raw_fd();
         // SAFETY: changes and receipts are the same memory, which kevent(2) allows: `length` structs, since
         // Change is a transparent one. The null timeout does not matter: there is a receipt for each change,
         // with which the call returns at once.
-        let count = unsafe {
-            sys::kevent_call(self.fd.as_raw_fd(), at, length, at, length, std::ptr::null())
-        };
-        let count = match crate::error::check(count) {
-            Ok(count) => usize::try_from(count).unwrap_or(0),
+        let count = unsafe { sys::kevent_call(kq, at, length, at, length, std::ptr::null()) };
+        match crate::error::check(count) {
+            Ok(count) => {
+                let count = usize::try_from(count).unwrap_or(0);
+                ApplyError::of(receipts.get(..count).unwrap_or(receipts))
+            }
             // The changes have been made.
-            Err(error) if error.raw_os_error() == Some(libc::EINTR) => return Ok(()),
-            Err(source) => return Err(ApplyError::whole(changes, source)),
-        };
-        let errors = receipts.iter().take(count).map(|receipt| receipt.as_event().error());
-        ApplyError::of(changes, errors)
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => Ok(()),
+            Err(source) => Err(ApplyError::whole(receipts, source)),
+        }
     }
 
     /// `kevent(self, NULL, 0, events, capacity, timeout)`—Waits for events.

@@ -91,6 +91,8 @@ impl Adapter for EpollAdapter {
             nests: true,
             scales: true,
             forgets_closed: true,
+            priority: true,
+            regular_files: false,
         }
     }
 }

@@ -11,19 +11,63 @@ use crate::event::Event;
 use crate::{Backend, Capabilities, Interest, Token};
 
 // The selector: which backends this operating system has, best first.
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
 mod epoll;
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple",
+    all(
+        any(target_os = "linux", target_os = "android"),
+        any(feature = "emulation", wakeful_emulate = "freebsd")
+    )
+))]
+mod kqueue;
 mod poll;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(crate) const AVAILABLE: &[Backend] = &[Backend::Epoll, Backend::Poll];
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(crate) const AVAILABLE: &[Backend] = &[Backend::Poll];
+pub(crate) const AVAILABLE: &[Backend] = &[
+    #[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+    Backend::Epoll,
+    #[cfg(any(
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "dragonfly",
+        target_vendor = "apple",
+        all(any(target_os = "linux", target_os = "android"), wakeful_emulate = "freebsd")
+    ))]
+    Backend::Kqueue,
+    Backend::Poll,
+    // The emulations, which nobody gets without asking.
+    #[cfg(all(
+        any(target_os = "linux", target_os = "android"),
+        feature = "emulation",
+        not(wakeful_emulate = "freebsd")
+    ))]
+    Backend::Kqueue,
+];
 
 pub(crate) fn create(backend: Backend) -> io::Result<Arc<dyn Adapter>> {
     match backend {
-        #[cfg(any(target_os = "linux", target_os = "android"))]
+        #[cfg(all(
+            any(target_os = "linux", target_os = "android"),
+            not(wakeful_emulate = "freebsd")
+        ))]
         Backend::Epoll => Ok(Arc::new(epoll::EpollAdapter::new()?)),
+        #[cfg(any(
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd",
+            target_os = "dragonfly",
+            target_vendor = "apple",
+            all(
+                any(target_os = "linux", target_os = "android"),
+                any(feature = "emulation", wakeful_emulate = "freebsd")
+            )
+        ))]
+        Backend::Kqueue => Ok(Arc::new(kqueue::KqueueAdapter::new()?)),
         Backend::Poll => Ok(poll::PollAdapter::new()?),
         #[allow(unreachable_patterns)]
         other => Err(io::Error::new(

@@ -190,6 +190,8 @@ impl Adapter for PollAdapter {
             nests: false,
             scales: false,
             forgets_closed: false,
+            priority: true,
+            regular_files: false,
         }
     }
 }

@@ -33,6 +33,11 @@ macro_rules! every_backend {
             }
 
             #[test]
+            fn kqueue() {
+                crate::common::on(wakeful::Backend::Kqueue, run);
+            }
+
+            #[test]
             fn poll() {
                 crate::common::on(wakeful::Backend::Poll, run);
             }

@@ -91,7 +91,7 @@ impl Descriptor {
     }
 
     /// By its offset: not at the end, before or behind it.
-    fn look_at_file(&self) -> Option<Found> {
+    pub(in crate::kqueue) fn look_at_file(&self) -> Option<Found> {
         if !self.is_read {
             return Some(Found::default());
         }

@@ -168,6 +168,10 @@ impl Vnode {
         Ok((self.found != 0).then_some(Found { data: 0, fflags: self.found, flags }))
     }
 
+    pub(in crate::kqueue) fn has_found(&self) -> bool {
+        self.found != 0
+    }
+
     pub(in crate::kqueue) fn clear(&mut self) {
         self.found = 0;
     }

@@ -66,6 +66,38 @@ pub enum Filter {
     MachPort,
 }
 
+/// One of the three things that can be waited for of a descriptor's input and output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Reading it.
+    Read(Read),
+    /// Writing it.
+    Write(Write),
+    /// Out-of-band data.
+    Except(Except),
+}
+
+impl Direction {
+    /// Its filter.
+    pub fn filter(&self) -> Filter {
+        match self {
+            Direction::Read(_) => Filter::Read,
+            Direction::Write(_) => Filter::Write,
+            Direction::Except(_) => Filter::Except,
+        }
+    }
+}
+
+impl Subject for Direction {
+    fn describe(&self, system: &System) -> Result<Description, BuildError> {
+        match self {
+            Direction::Read(read) => read.describe(system),
+            Direction::Write(write) => write.describe(system),
+            Direction::Except(except) => except.describe(system),
+        }
+    }
+}
+
 /// Something that can be waited for. The types of this module are all that there are.
 pub trait Subject: sealed::Sealed {
     #[doc(hidden)]
@@ -103,6 +135,7 @@ impl Description {
 mod sealed {
     pub trait Sealed {}
     impl Sealed for super::Aio {}
+    impl Sealed for super::Direction {}
     impl Sealed for super::Empty {}
     impl Sealed for super::Except {}
     impl Sealed for super::FileSystem {}

@@ -1,0 +1,354 @@
+//! kqueue(2): the kernel does it, one event per direction.
+//!
+//! Registrations are kept here as well: kqueue replaces where it should refuse, and a one-shot of two directions
+//! is two events to it, the second of which has to be kept silent.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::kqueue::filter::{Direction, Except, Read, User, Write};
+use wakeful_kernel::kqueue::{
+    self, Change, ChangeError, Filter, FlagOperation, Kqueue, Mode, System,
+};
+use wakeful_kernel::pipe::pipe;
+use wakeful_kernel::readiness::Readiness;
+
+use super::Adapter;
+use crate::event::Event;
+use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
+
+type Table = HashMap<RawFd, (Token, Interest)>;
+
+#[derive(Debug)]
+pub(super) struct KqueueAdapter {
+    kqueue: Kqueue,
+    table: Mutex<Table>,
+    /// What the kernel fills, reused from wait to wait; locked for the length of a wait.
+    found: Mutex<Vec<kqueue::Event>>,
+    /// How many registrations there are that only wait for errors; they take some care.
+    errors_only: AtomicUsize,
+    wake: OnceLock<Wake>,
+}
+
+/// What interrupts a wait. There is one; its filter and number tell it from registrations.
+#[derive(Debug)]
+enum Wake {
+    User,
+    /// Where the system has no such events, or an older version of it has not.
+    Pipe {
+        reader: OwnedFd,
+        writer: OwnedFd,
+    },
+}
+
+/// The number of the waker's user event, of which there are no others.
+const WAKE: usize = 0;
+
+impl KqueueAdapter {
+    pub(super) fn new() -> io::Result<KqueueAdapter> {
+        Ok(KqueueAdapter {
+            kqueue: Kqueue::new()?,
+            table: Mutex::default(),
+            found: Mutex::default(),
+            errors_only: AtomicUsize::new(0),
+            wake: OnceLock::new(),
+        })
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, table: &mut Table, fd: RawFd, token: Token, interest: Interest) {
+        if is_errors_only(interest) {
+            self.errors_only.fetch_add(1, Ordering::Relaxed);
+        }
+        let _ = self.remove(table, fd);
+        table.insert(fd, (token, interest));
+    }
+
+    fn remove(&self, table: &mut Table, fd: RawFd) -> io::Result<Interest> {
+        let (_, interest) = table.remove(&fd).ok_or(io::Error::from_raw_os_error(libc::ENOENT))?;
+        if is_errors_only(interest) {
+            self.errors_only.fetch_sub(1, Ordering::Relaxed);
+        }
+        Ok(interest)
+    }
+
+    /// Whether the kernel still has what the table says: closing a descriptor deletes its events.
+    fn is_current(&self, fd: RawFd, token: Token, interest: Interest) -> bool {
+        let mut probes = directions(fd, interest).map(|it| Change::probe(it, token.0));
+        match probes.next() {
+            Some(Ok(probe)) => self.kqueue.apply([probe]).is_ok(),
+            _ => true,
+        }
+    }
+
+    /// Adds the directions of an interest, and deletes those of an earlier one that are not among them.
+    fn set(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+        before: Option<Interest>,
+    ) -> io::Result<()> {
+        let wanted = |direction| directions(fd, interest).any(|it| it == direction);
+        let unwanted = before.into_iter().flat_map(|before| directions(fd, before));
+        let deletions = unwanted.filter(|&it| !wanted(it)).map(Change::delete);
+        let deletion_count = deletions.clone().count();
+        let additions = directions(fd, interest).map(|it| Change::add(it, mode(interest), token.0));
+        // What the system has not got is refused before anything is changed.
+        let mut changes = [const { None }; 6];
+        for (place, change) in changes.iter_mut().zip(deletions.chain(additions)) {
+            *place = Some(change?);
+        }
+        let Err(error) = self.kqueue.apply(changes.into_iter().flatten()) else {
+            return Ok(());
+        };
+        let is_harmless = |error: &ChangeError| match error.io_error().raw_os_error() {
+            // Its descriptor was closed, and another has the number.
+            Some(libc::ENOENT) => *error.index() < deletion_count,
+            // What old macOS says of a pipe whose other end is closed, having added the event.
+            Some(libc::EPIPE) => true,
+            _ => false,
+        };
+        let Some(first) = error.errors().iter().find(|error| !is_harmless(error)) else {
+            return Ok(());
+        };
+        if before.is_none() {
+            // All or nothing: one direction may have been added.
+            let _ = self
+                .kqueue
+                .apply(directions(fd, interest).filter_map(|it| Change::delete(it).ok()));
+        }
+        Err(match first.io_error().raw_os_error() {
+            // What cannot be waited for, as epoll says it.
+            Some(libc::EINVAL | libc::ENODEV | libc::EOPNOTSUPP) => {
+                io::Error::from_raw_os_error(libc::EPERM)
+            }
+            Some(errno) => io::Error::from_raw_os_error(errno),
+            None => io::ErrorKind::Other.into(),
+        })
+    }
+
+    /// Takes over what the kernel has found; answers whether a waker woke.
+    fn take(&self, found: &[kqueue::Event], events: &mut Vec<Event>) -> bool {
+        let mut woken = false;
+        let first = events.len();
+        // Where each descriptor's one-shots are among the events.
+        let mut oneshots: Vec<(usize, usize)> = Vec::new();
+        let mut previous = None;
+        for event in found {
+            if self.wake.get().is_some_and(|wake| wake.sent(event)) {
+                woken = true;
+                continue;
+            }
+            let mut same = None;
+            if previous == Some(event.ident()) && events.len() > first {
+                // Both directions, one after the other, which is the rule.
+                same = events.len().checked_sub(1);
+            }
+            if event.is_dispatched() {
+                match oneshots.iter().find(|&&(ident, _)| ident == event.ident()) {
+                    Some(&(_, at)) => same = Some(at),
+                    None => {
+                        oneshots.push((event.ident(), events.len()));
+                        self.silence(event);
+                    }
+                }
+            }
+            let Some(ready) = self.readiness(event) else {
+                continue;
+            };
+            previous = Some(event.ident());
+            match same.and_then(|at| events.get_mut(at)) {
+                Some(place) => *place = Event::new(place.readiness() | ready, place.token()),
+                None => events.push(Event::new(ready, Token(event.user_data()))),
+            }
+        }
+        woken
+    }
+
+    /// What an event says; `None` if it says nothing to who waits for errors only.
+    fn readiness(&self, event: &kqueue::Event) -> Option<Readiness> {
+        let ready = match event.filter() {
+            Some(Filter::Read) => Readiness::IN,
+            Some(Filter::Write) => Readiness::OUT,
+            Some(Filter::Except) => Readiness::PRI,
+            Some(Filter::Aio) => Readiness::AIO,
+            Some(Filter::AioList) => Readiness::LIO,
+            _ => Readiness::empty(),
+        };
+        if !event.is_end() {
+            let wants_errors_only = self.errors_only.load(Ordering::Relaxed) > 0
+                && ready == Readiness::IN
+                && self
+                    .table()
+                    .get(&(event.ident() as RawFd))
+                    .is_some_and(|&(_, it)| is_errors_only(it));
+            return (!wants_errors_only).then_some(ready);
+        }
+        Some(match (event.socket_error(), ready) {
+            (Some(_), ready) => ready | Readiness::ERR | Readiness::HUP,
+            (None, Readiness::OUT) if is_pipe(event) => ready | Readiness::WRHUP | Readiness::ERR,
+            (None, Readiness::OUT) => ready | Readiness::WRHUP,
+            (None, ready) => ready | Readiness::RDHUP,
+        })
+    }
+
+    /// One direction of a one-shot was reported: the others are to be silent, too.
+    fn silence(&self, event: &kqueue::Event) {
+        let fd = event.ident() as RawFd;
+        let table = self.table();
+        let Some(&(token, interest)) = table.get(&fd) else {
+            return;
+        };
+        let others = directions(fd, interest).filter(|it| Some(it.filter()) != event.filter());
+        // One that is not there went with its descriptor.
+        let _ = self.kqueue.apply(others.filter_map(|it| Change::disable(it, token.0).ok()));
+    }
+}
+
+impl Adapter for KqueueAdapter {
+    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        let mut table = self.table();
+        if let Some(&(token, interest)) = table.get(&fd) {
+            if self.is_current(fd, token, interest) {
+                return Err(io::Error::from_raw_os_error(libc::EEXIST));
+            }
+            self.remove(&mut table, fd)?;
+        }
+        self.set(fd, token, interest, None)?;
+        self.insert(&mut table, fd, token, interest);
+        Ok(())
+    }
+
+    fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        let mut table = self.table();
+        let missing = || io::Error::from_raw_os_error(libc::ENOENT);
+        let &(_, before) = table.get(&fd).ok_or_else(missing)?;
+        self.set(fd, token, interest, Some(before))?;
+        self.insert(&mut table, fd, token, interest);
+        Ok(())
+    }
+
+    fn deregister(&self, fd: RawFd) -> io::Result<()> {
+        let mut table = self.table();
+        let interest = self.remove(&mut table, fd)?;
+        Ok(self.kqueue.apply(directions(fd, interest).filter_map(|it| Change::delete(it).ok()))?)
+    }
+
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        found.clear();
+        let room = events.capacity() - events.len();
+        found.reserve_exact(room);
+        self.kqueue.wait(&mut found, timeout)?;
+        Ok(self.take(&found, events))
+    }
+
+    fn prepare_wake(&self) -> io::Result<()> {
+        if self.wake.get().is_some() {
+            return Ok(());
+        }
+        let user = Change::add(User::new(WAKE), Mode::Clear, 0);
+        if user.is_ok_and(|user| self.kqueue.apply([user]).is_ok()) {
+            let _ = self.wake.set(Wake::User);
+            return Ok(());
+        }
+        // Two threads may do this at the same time: the one that comes too late closes its own.
+        let (reader, writer) = pipe()?;
+        self.kqueue.apply([Change::add(Read::new(&reader), Mode::Clear, 0)?])?;
+        let _ = self.wake.set(Wake::Pipe { reader, writer });
+        Ok(())
+    }
+
+    fn wake(&self) -> io::Result<()> {
+        match self.wake.get() {
+            None => Ok(()),
+            Some(Wake::User) => {
+                Ok(self.kqueue.apply([Change::trigger(WAKE, FlagOperation::Keep, 0)?])?)
+            }
+            Some(Wake::Pipe { writer, .. }) => {
+                match wakeful_kernel::descriptor::write(writer, &[1]) {
+                    // Full of wake-ups, hence readable.
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                    result => result.map(drop),
+                }
+            }
+        }
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.kqueue.as_fd()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: Backend::Kqueue,
+            edge: Support::Native,
+            level: Support::Native,
+            oneshot: Support::Native,
+            edge_oneshot: Support::Native,
+            edge_rule: EdgeRule::EveryChange,
+            timeout_resolution: Duration::from_nanos(1),
+            nests: true,
+            scales: true,
+            forgets_closed: true,
+            priority: System::CURRENT.number_of(Filter::Except).is_some(),
+            regular_files: true,
+        }
+    }
+}
+
+impl Wake {
+    /// Whether the event comes from it; if so, it is made ready for the next.
+    fn sent(&self, event: &kqueue::Event) -> bool {
+        match self {
+            Wake::User => event.filter() == Some(Filter::User),
+            Wake::Pipe { reader, .. } => {
+                let is_it = event.ident() == reader.as_raw_fd() as usize;
+                let mut buffer = [0; 64];
+                while is_it
+                    && matches!(wakeful_kernel::descriptor::read(reader, &mut buffer), Ok(64))
+                {
+                }
+                is_it
+            }
+        }
+    }
+}
+
+/// What of a descriptor an interest waits for.
+fn directions(fd: RawFd, interest: Interest) -> impl Iterator<Item = Direction> + Clone {
+    let read = interest.is_readable().then(|| Direction::Read(Read::from_raw(fd)));
+    let write = interest.is_writable().then(|| Direction::Write(Write::from_raw(fd)));
+    let except = interest.is_priority().then(|| Direction::Except(Except::from_raw(fd)));
+    // As much to read there never is, but the end is told of all the same.
+    let end =
+        is_errors_only(interest).then(|| Direction::Read(Read::from_raw(fd).low_water(usize::MAX)));
+    [read, write, except, end].into_iter().flatten()
+}
+
+fn is_errors_only(interest: Interest) -> bool {
+    !(interest.is_readable() || interest.is_writable() || interest.is_priority())
+}
+
+fn mode(interest: Interest) -> Mode {
+    match interest.trigger() {
+        Trigger::Edge => Mode::Clear,
+        Trigger::Level => Mode::Level,
+        Trigger::Oneshot => Mode::Dispatch,
+        Trigger::EdgeOneshot => Mode::ClearDispatch,
+    }
+}
+
+/// A pipe has no error of its own to say that nobody reads it: that is the error.
+fn is_pipe(event: &kqueue::Event) -> bool {
+    Identity::of(event.ident() as RawFd).is_ok_and(|identity| identity.is_pipe())
+}
