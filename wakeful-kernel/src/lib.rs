@@ -47,9 +47,9 @@ pub mod system;
 
 // The only place in this crate where an operating system is named (beside `sys`, which declares
 // what each of them exports).
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod epoll;
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub mod linux;
 
 #[cfg(any(

@@ -36,8 +36,8 @@ pub enum Outcome {
 /// nothing to the process: a child that nobody has waited for stays in the process table until this
 /// process ends, as with [`Child`].
 ///
-/// On Linux it is a pidfd. Where a sandbox or an old kernel refuses those, and on other systems, a child
-/// is noticed through `SIGCHLD`, which [has a handler](crate::signal::Signals) meanwhile: waits may end
+/// On Linux it is a pidfd, on the BSDs and macOS a kqueue. Where a sandbox or an old kernel refuses those, and on
+/// other systems, a child is noticed through `SIGCHLD`, which [has a handler](crate::signal::Signals) meanwhile: waits may end
 /// with `Interrupted`, an event may find that nothing has ended yet, and processes that are no children
 /// cannot be observed. In a child that was forked it tells nothing of its parent's children.
 ///
@@ -223,6 +223,8 @@ impl Exit {
             (State::Ended(status), Some(child)) => match wait_for(child)? {
                 // Somebody else was faster; but it was seen.
                 Some(Outcome::Unknown) => Ok(Some(Outcome::Status(status))),
+                // A kqueue may tell a moment too early, which is over soon.
+                None => Ok(Some(child.wait().map_or(Outcome::Status(status), Outcome::Status))),
                 outcome => Ok(outcome),
             },
             (State::Unseen, Some(child)) => wait_for(child),

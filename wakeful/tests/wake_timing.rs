@@ -134,7 +134,7 @@ every_backend! {
     /// An outer loop that sleeps on the descriptor, edge-triggered, without polling in between.
     fn once_lent_out_every_wake_up_reaches_the_kernel(backend) {
         let mut inner = Loop::new(backend);
-        let mut outer = Loop::new(wakeful::Backend::Epoll);
+        let mut outer = Loop::new(common::best());
         let waker = Waker::new(inner.registry(), WAKER).unwrap();
         let ends = Waker::without_event(inner.registry()).unwrap();
         let fd = inner.poll.as_raw_fd();

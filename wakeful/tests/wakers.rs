@@ -193,7 +193,7 @@ every_backend! {
         let mut inner = Loop::with_capacity(backend, 2);
         let wakers: Vec<_> =
             (0..5).map(|index| Waker::new(inner.registry(), Token(index)).unwrap()).collect();
-        let mut outer = Loop::new(Backend::Epoll);
+        let mut outer = Loop::new(common::best());
         let level = Interest::READABLE.with_trigger(Trigger::Level);
         outer.registry().register(&mut inner.poll, Token(0), level).unwrap();
         wakers.iter().for_each(|waker| waker.wake().unwrap());
@@ -268,7 +268,7 @@ every_backend! {
     }
 
     fn a_poll_is_a_source(backend) {
-        let mut outer = Loop::new(Backend::Epoll);
+        let mut outer = Loop::new(common::best());
         let mut inner = Loop::new(backend);
         let waker = Waker::new(inner.registry(), Token(1)).unwrap();
         outer.registry().register(&mut inner.poll, Token(0), Interest::READABLE).unwrap();
@@ -322,9 +322,9 @@ every_backend! {
 
 #[test]
 fn the_lent_descriptor_is_that_of_the_kernels_queue() {
-    let events = Loop::new(Backend::Epoll);
+    let events = Loop::new(common::best());
     assert_eq!(events.poll.as_fd().as_raw_fd(), events.registry().as_raw_fd());
-    let mut outer = Loop::new(Backend::Epoll);
+    let mut outer = Loop::new(common::best());
     let fd = events.poll.as_raw_fd();
     outer.registry().register(&mut SourceFd(&fd), Token(0), Interest::READABLE).unwrap();
     outer.expect_silence();

@@ -72,6 +72,11 @@ pub fn on(backend: Backend, run: fn(Backend)) {
     }
 }
 
+/// The backend that is taken without asking.
+pub fn best() -> Backend {
+    Backend::available()[0]
+}
+
 /// A poller and its buffer.
 pub struct Loop {
     pub poll: Poll,

@@ -46,7 +46,8 @@ impl Process {
         if !has_ended || self.fflags == 0 {
             return Ok(None);
         }
-        let data = linux::peek_status(fd).map_or(0, i64::from);
+        // Not a status that there is.
+        let data = linux::peek_status(fd).map_or(-1, i64::from);
         Ok(Some(Found { data, fflags: self.fflags, flags: abi::EV_EOF }))
     }
 }
