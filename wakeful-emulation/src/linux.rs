@@ -86,11 +86,15 @@ pub(crate) fn poll(fd: RawFd, events: i16, timeout: Option<Duration>) -> Result<
     Ok(entry.revents)
 }
 
+#[allow(clippy::useless_conversion, clippy::unnecessary_fallible_conversions)]
 fn timespec(time: Duration) -> libc::timespec {
-    libc::timespec {
-        tv_sec: time.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: time.subsec_nanos() as _,
-    }
+    // SAFETY: the struct consists of integers, some of them padding on some systems.
+    let mut spec: libc::timespec = unsafe { std::mem::zeroed() };
+    // Without naming time_t, which is 32 bits wide on some systems and deprecated on musl.
+    let longest = || (i64::MAX as u64).try_into().unwrap_or(i32::MAX.into());
+    spec.tv_sec = time.as_secs().try_into().unwrap_or_else(|_| longest());
+    spec.tv_nsec = time.subsec_nanos() as _;
+    spec
 }
 
 /// `eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)`
@@ -169,10 +173,10 @@ pub(crate) fn peek_status(pidfd: RawFd) -> Result<c_int> {
 }
 
 /// `ioctl(fd, request, &int)`
-pub(crate) fn ioctl_int(fd: RawFd, request: libc::c_ulong) -> Result<c_int> {
+pub(crate) fn ioctl_int(fd: RawFd, request: libc::Ioctl) -> Result<c_int> {
     let mut number = 0;
     // SAFETY: each of the requests made here writes one int.
-    check(unsafe { libc::ioctl(fd, request as _, &raw mut number) }).map(|_| number)
+    check(unsafe { libc::ioctl(fd, request, &raw mut number) }).map(|_| number)
 }
 
 /// `getsockopt(fd, SOL_SOCKET, option)`, an int.
@@ -186,11 +190,13 @@ pub(crate) fn socket_option(fd: RawFd, option: c_int) -> Result<c_int> {
     .map(|_| value)
 }
 
-/// Which open file a number means, and what there is to know of it, as far as fstat(2) tells.
+/// Which open file a number means, and what there is to know of it, as far as statx(2) tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    device: u64,
+    device: (u32, u32),
     inode: u64,
+    /// Numbers of files are used again, at once; the time at which they were created is not.
+    birth: (i64, u32),
     pub(crate) kind: libc::mode_t,
     pub(crate) size: i64,
     pub(crate) links: u64,
@@ -198,28 +204,31 @@ pub(crate) struct Identity {
     pub(crate) access: (libc::mode_t, libc::uid_t, libc::gid_t),
 }
 
-/// `fstat(fd)`
+/// `statx(fd, "", AT_EMPTY_PATH)`
 pub(crate) fn identity(fd: RawFd) -> Result<Identity> {
-    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
-    // SAFETY: `stat` is valid for the write of one struct.
-    check(unsafe { libc::fstat(fd, stat.as_mut_ptr()) })?;
-    // SAFETY: fstat(2) has filled it.
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
+    // SAFETY: the path is a string that lives, and `stat` is valid for the write of one struct.
+    check(unsafe { libc::statx(fd, c"".as_ptr(), libc::AT_EMPTY_PATH, mask, stat.as_mut_ptr()) })?;
+    // SAFETY: it consists of integers, zeroed, and filled with what there is.
     let stat = unsafe { stat.assume_init() };
-    #[allow(clippy::unnecessary_cast)]
+    let mode = libc::mode_t::from(stat.stx_mode);
     Ok(Identity {
-        device: stat.st_dev as u64,
-        inode: stat.st_ino as u64,
-        kind: stat.st_mode & libc::S_IFMT,
-        size: stat.st_size as i64,
-        links: stat.st_nlink as u64,
-        access: (stat.st_mode, stat.st_uid, stat.st_gid),
+        device: (stat.stx_dev_major, stat.stx_dev_minor),
+        inode: stat.stx_ino,
+        birth: (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec),
+        kind: mode & libc::S_IFMT,
+        size: i64::try_from(stat.stx_size).unwrap_or(i64::MAX),
+        links: stat.stx_nlink.into(),
+        access: (mode, stat.stx_uid, stat.stx_gid),
     })
 }
 
 impl Identity {
     /// Whether both are the same file, whatever its size is by now.
     pub(crate) fn is(&self, other: &Identity) -> bool {
-        (self.device, self.inode, self.kind) == (other.device, other.inode, other.kind)
+        (self.device, self.inode, self.birth, self.kind)
+            == (other.device, other.inode, other.birth, other.kind)
     }
 }
 

@@ -15,7 +15,7 @@ use socket2::SockRef;
 use wakeful::event::Event;
 use wakeful::net::{TcpStream, UdpSocket, UnixStream};
 use wakeful::unix::SourceFd;
-use wakeful::{Backend, Interest, Token, Trigger, pipe};
+use wakeful::{Interest, Token, Trigger, pipe};
 
 const TOKEN: Token = Token(7);
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use common::{DEADLINE, Loop, every_backend};
 use wakeful::unix::SourceFd;
-use wakeful::{Backend, Interest, Token, Trigger, Waker, pipe};
+use wakeful::{Interest, Token, Trigger, Waker, pipe};
 use wakeful_kernel::poll::{self as kernel_poll, PollFd};
 use wakeful_kernel::readiness::Readiness;
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Instant;
 
-use common::watched::{Stage, told};
+use common::watched::{Stage, compares, is_arrival, told};
 use common::{DEADLINE, every_backend};
 use wakeful::Trigger;
 use wakeful::watch::{Change, Kind, Kinds, Watch, Watcher};
@@ -61,7 +61,7 @@ every_backend! {
         stage.add("in");
         stage.write("file", "");
         stage.rename("file", "in/file");
-        assert!(matches!(stage.told()[..], [(Kind::RenamedTo(_), _)]));
+        assert!(matches!(stage.told()[..], [(kind, _)] if is_arrival(kind)));
         stage.rename("in/file", "file");
         assert!(matches!(stage.told()[..], [(Kind::RenamedFrom(_), _)]));
     }
@@ -109,7 +109,9 @@ every_backend! {
         let found = all(&mut stage);
         for watch in watches {
             let times = found.iter().filter(|&&it| it == (watch, Kind::Modified)).count();
-            assert_eq!(times, 1, "{found:?}");
+            // By each of its names, where they are watched one by one.
+            let names = if compares() && watch == watches[3] { 2 } else { 1 };
+            assert_eq!(times, names, "{found:?}");
         }
         // One goes, the others stay, and so does what they want.
         stage.watcher.remove(watches[0]);
@@ -135,7 +137,7 @@ every_backend! {
             stage.write("file.new", &number.to_string());
             stage.rename("file.new", "file");
             let changes = stage.told();
-            assert!(matches!(changes[..], [(Kind::RenamedTo(_), _)]), "{changes:?}");
+            assert!(matches!(changes[..], [(kind, _)] if is_arrival(kind)), "{changes:?}");
             stage.append("file");
             assert_eq!(stage.told(), [told(Kind::Modified, "file")]);
         }
@@ -152,7 +154,9 @@ every_backend! {
             stage.write("file", &number.to_string());
             fs::remove_file(stage.path("file~")).unwrap();
             let changes = stage.told();
-            assert!(matches!(changes[0], (Kind::RenamedFrom(_), _)), "{changes:?}");
+            // If another has the name by the time it is looked at, that is all there is to tell.
+            let is_gone = matches!(changes[0], (Kind::RenamedFrom(_), _));
+            assert!(is_gone || compares(), "{changes:?}");
             assert!(changes.contains(&told(Kind::Created, "file")), "{changes:?}");
             stage.append("file");
             assert_eq!(stage.told(), [told(Kind::Modified, "file")]);
@@ -166,7 +170,9 @@ every_backend! {
         stage.add("folder/file");
         fs::remove_file(stage.path("folder/file")).unwrap();
         let kinds: Vec<_> = stage.told().into_iter().map(|(kind, _)| kind).collect();
-        assert_eq!(kinds, [Kind::Attributes, Kind::Removed]);
+        // The number of its links is an attribute, where that is not told apart.
+        let expected = [Kind::Attributes, Kind::Removed];
+        assert_eq!(kinds, if compares() { &expected[1..] } else { &expected[..] });
         fs::remove_dir(stage.path("folder")).unwrap();
         stage.expect_nothing();
         fs::create_dir(stage.path("folder")).unwrap();
@@ -289,6 +295,9 @@ every_backend! {
 
     /// Nothing of a watch is left in the kernel, and nothing of it is told any more.
     fn removed_in_the_middle(backend) {
+        if compares() {
+            return;
+        }
         let stage = Stage::new(backend);
         let watches = || {
             let path = format!("/proc/self/fdinfo/{}", stage.watcher.as_raw_fd());
@@ -352,15 +361,18 @@ every_backend! {
         stage.watcher.add(watch).unwrap();
         for name in ["file", "hidden"] {
             stage.write(name, "text");
+        }
+        assert_eq!(stage.told(), [told(Kind::Created, "file")]);
+        for name in ["file", "hidden"] {
             fs::remove_file(stage.path(name)).unwrap();
         }
-        assert_eq!(
-            stage.told(),
-            [told(Kind::Created, "file"), told(Kind::Removed, "file"), told(Kind::Removed, "hidden")]
-        );
+        assert_eq!(stage.told(), [told(Kind::Removed, "file"), told(Kind::Removed, "hidden")]);
     }
 
     fn too_many_changes(backend) {
+        if compares() {
+            return;
+        }
         let mut stage = Stage::new(backend);
         stage.add("");
         let queue = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();

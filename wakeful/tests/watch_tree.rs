@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use common::watched::{Stage, told};
+use common::watched::{Stage, compares, is_arrival, told};
 use common::{DEADLINE, every_backend};
 use wakeful::Backend;
 use wakeful::watch::{Change, Kind, Kinds, Watch};
@@ -149,7 +149,9 @@ every_backend! {
         fs::create_dir_all(stage.path("elsewhere/stranger")).unwrap();
         let changes = stage.told();
         assert!(changes.contains(&told(Kind::Moved, "top")), "{changes:?}");
-        assert!(changes.contains(&told(Kind::Unwatched, "top/stranger")), "{changes:?}");
+        // By its path it is another's; by its descriptor, where that is used, it is not.
+        let kind = if compares() { Kind::Created } else { Kind::Unwatched };
+        assert!(changes.contains(&told(kind, "top/stranger")), "{changes:?}");
         stage.write("top/stranger/file", "");
         stage.expect_nothing();
         // It comes back, and when changes are lost, all of it is watched again.
@@ -161,6 +163,9 @@ every_backend! {
 
     /// Changes are lost while the path leads nowhere: the watch itself goes on.
     fn too_many_changes_elsewhere(backend) {
+        if compares() {
+            return;
+        }
         for recursive in [false, true] {
             let mut stage = Stage::new(backend);
             fs::create_dir_all(stage.path("above/here")).unwrap();
@@ -237,13 +242,16 @@ every_backend! {
         stage.watcher.changes().for_each(drop);
         // Into sight by a name of its own.
         stage.rename("top/target", "top/seen");
-        assert!(stage.told().iter().any(|(kind, _)| matches!(kind, Kind::RenamedTo(_))));
+        assert!(stage.told().iter().any(|&(kind, _)| is_arrival(kind)));
         stage.write("top/seen/deep/other", "");
         assert_eq!(stage.told()[0], told(Kind::Created, "top/seen/deep/other"));
     }
 
     /// The kernel drops changes; what the tree has become by then is watched.
     fn too_many_changes(backend) {
+        if compares() {
+            return;
+        }
         let mut stage = Stage::new(backend);
         let top = stage.path("top");
         fs::create_dir_all(stage.path("top/stays/deep")).unwrap();
@@ -291,8 +299,11 @@ every_backend! {
             fs::create_dir_all(stage.path(&format!("{top}/there/new"))).unwrap();
             let changes = stage.told();
             let is_told = |kind, name: &str| changes.contains(&told(kind, name));
-            assert!(is_told(Kind::Moved, "above/top"), "{changes:?}");
-            assert!(is_told(Kind::Unwatched, "above/top/there/new"), "{changes:?}");
+            // Where its descriptor is used, what is above it does not matter.
+            let matters = !compares() || moved == "above/top";
+            assert_eq!(is_told(Kind::Moved, "above/top"), matters, "{changes:?}");
+            let kind = if compares() { Kind::Created } else { Kind::Unwatched };
+            assert!(is_told(kind, "above/top/there/new"), "{changes:?}");
             stage.write(&format!("{top}/there/file"), "");
             assert!(stage.told().contains(&told(Kind::Created, "above/top/there/file")));
         }
@@ -317,6 +328,9 @@ every_backend! {
     }
 
     fn directories_that_cannot_be_watched(backend) {
+        if compares() {
+            return;
+        }
         let mut stage = Stage::new(backend);
         fs::create_dir_all(stage.path("top/there/before")).unwrap();
         // On this thread, directories below the first are refused from here on.
@@ -368,7 +382,7 @@ fn overflow(stage: &mut Stage, name: &str) -> Vec<Kind> {
     stage.write(name, "");
     lose_changes(stage, name);
     let kinds: Vec<_> = stage.changes().iter().map(|change| change.kind).collect();
-    assert!(kinds.contains(&Kind::Overflow));
+    assert!(compares() || kinds.contains(&Kind::Overflow));
     kinds
 }
 
@@ -453,6 +467,10 @@ fn turn_upside_down(root: &Path, seed: u64) {
 /// As large as trees of sources become.
 #[test]
 fn fifty_thousand_directories() {
+    if compares() {
+        // A descriptor each.
+        return;
+    }
     let limit = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches").unwrap();
     if limit.trim().parse::<usize>().unwrap() < 100_000 {
         println!("left out: the limit of watches is {limit}");

@@ -15,6 +15,8 @@ pub(super) struct Files {
     listeners: HashMap<i32, Vec<Listener>>,
     /// The watches that each knote listens to.
     watches: HashMap<u64, Vec<i32>>,
+    /// The kernel has been told to watch less, of which it leaves a record.
+    pub(super) has_unwatched: bool,
 }
 
 /// Who wants to hear of what.
@@ -46,6 +48,9 @@ pub(super) struct Heard {
 /// An entry of a directory comes or goes.
 pub(super) const ENTRIES: u32 =
     libc::IN_CREATE | libc::IN_DELETE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO;
+
+/// How often to read in one go.
+const READS: usize = 64;
 
 impl Files {
     /// The inotify, if this is what made it, to be put into the epoll.
@@ -106,13 +111,26 @@ impl Files {
         listeners.retain(|listener| !is_unwanted(listener));
         if let (true, Some(inotify)) = (listeners.is_empty(), &self.inotify) {
             inotify.unwatch(watch);
+            self.has_unwatched = true;
             self.listeners.remove(&watch);
         }
     }
 
     /// What has happened, for each that listens, in its order.
     pub(super) fn hear(&mut self) -> Vec<Heard> {
-        let records = self.inotify.as_ref().map(Inotify::read).unwrap_or_default();
+        let Some(inotify) = &self.inotify else {
+            return Vec::new();
+        };
+        let mut records = Vec::new();
+        // Whoever writes faster than this reads is heard of next time.
+        for _ in 0..READS {
+            let more = inotify.read();
+            if more.is_empty() {
+                break;
+            }
+            records.extend(more);
+        }
+        self.has_unwatched = false;
         let mut heard = Vec::new();
         let mut skipped = None;
         for (at, record) in records.iter().enumerate() {

@@ -253,6 +253,16 @@ impl Queue {
             }
         }
         state.active.extend(again);
+        if state.files.has_unwatched {
+            // Else the record of that would be taken for something that has happened.
+            for number in state.hear() {
+                let key = state.keys.get(&number);
+                let knote = key.and_then(|key| state.knotes.get(key));
+                if knote.is_some_and(|knote| knote.is_enabled && knote.is_true_in_memory()) {
+                    state.active.push_back(number);
+                }
+            }
+        }
         if !state.active.is_empty() {
             linux::ring(&self.bell);
         }

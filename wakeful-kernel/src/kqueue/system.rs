@@ -15,6 +15,9 @@ pub struct System {
     pub(super) process: &'static [(ProcessEvents, u32)],
     pub(super) timer: TimerUnits,
     pub(super) out_of_band: u32,
+    /// The flag of open(2) for a descriptor that is only to be watched, which does not keep a file system
+    /// mounted; 0 if there is none.
+    pub open_to_watch: i32,
 }
 
 /// How a timer's unit is said.
@@ -87,6 +90,7 @@ pub const FREEBSD: System = System {
         absolute: Some(0x10),
     },
     out_of_band: 0,
+    open_to_watch: 0,
 };
 
 /// What [`wakeful-emulation`](https://docs.rs/wakeful-emulation) has on Linux, which is a part of
@@ -148,6 +152,7 @@ pub const APPLE: System = System {
         absolute: Some(8),
     },
     out_of_band: 0x2000,
+    open_to_watch: 0x8000,
 };
 
 /// NetBSD 10. Earlier ones have no `User`, which the kernel says when such an event is added.
@@ -169,6 +174,7 @@ pub const NETBSD: System = System {
     process: PROCESS,
     timer: ENUMERATED,
     out_of_band: 0,
+    open_to_watch: 0,
 };
 
 /// OpenBSD 7.7. Earlier ones have no `User`, which the kernel says when such an event is added.
@@ -198,6 +204,7 @@ pub const OPENBSD: System = System {
     process: PROCESS,
     timer: ENUMERATED,
     out_of_band: 4,
+    open_to_watch: 0,
 };
 
 /// DragonFly.
@@ -225,6 +232,7 @@ pub const DRAGONFLY: System = System {
         absolute: None,
     },
     out_of_band: 2,
+    open_to_watch: 0,
 };
 
 /// A number, not flags.

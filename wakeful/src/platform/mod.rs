@@ -127,9 +127,37 @@ mod process;
 #[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
 #[path = "linux/watches/mod.rs"]
 mod watches;
-#[cfg(any(not(any(target_os = "linux", target_os = "android")), wakeful_emulate = "freebsd"))]
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple",
+    wakeful_emulate = "freebsd"
+))]
+#[path = "bsd/watches/mod.rs"]
+mod watches;
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple"
+)))]
 #[path = "generic/watches.rs"]
 mod watches;
+#[cfg(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple"
+))]
+mod way;
 
 pub(crate) use bell::Bell;
 pub(crate) use process::Process;

@@ -95,6 +95,17 @@ impl Stage {
     }
 }
 
+/// Whether the kernel tells that a directory has changed, and not how: it is listed then. Nothing is lost in
+/// that way, but what comes and goes between two looks is not told, nor whether something new was renamed.
+pub fn compares() -> bool {
+    !Backend::available().contains(&Backend::Epoll)
+}
+
+/// Something has come under this name.
+pub fn is_arrival(kind: Kind) -> bool {
+    matches!(kind, Kind::RenamedTo(_)) || compares() && kind == Kind::Created
+}
+
 pub fn told(kind: Kind, name: &str) -> (Kind, String) {
     (kind, name.to_owned())
 }

@@ -61,13 +61,14 @@ impl Vnode {
 
     /// What of the file has to be heard of.
     pub(in crate::kqueue) fn mask(&self) -> u32 {
-        let is_directory = self.is_directory();
+        let written = abi::NOTE_WRITE | abi::NOTE_EXTEND;
+        // What happens to its entries would be heard of a directory, too.
+        let (written, modified) = match self.is_directory() {
+            true => (written | abi::NOTE_LINK, ENTRIES),
+            false => (written | abi::NOTE_ATTRIB, libc::IN_MODIFY),
+        };
         let table = [
-            (
-                abi::NOTE_WRITE | abi::NOTE_EXTEND | abi::NOTE_LINK,
-                if is_directory { ENTRIES } else { 0 },
-            ),
-            (abi::NOTE_WRITE | abi::NOTE_EXTEND | abi::NOTE_ATTRIB, libc::IN_MODIFY),
+            (written, modified),
             (abi::NOTE_ATTRIB | abi::NOTE_LINK | abi::NOTE_DELETE, libc::IN_ATTRIB),
             (abi::NOTE_RENAME, libc::IN_MOVE_SELF),
             (abi::NOTE_OPEN, libc::IN_OPEN),

@@ -10,7 +10,7 @@ mod tree;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +20,7 @@ use wakeful_kernel::linux::{self, AddWatchError, Inotify, WatchDescriptor, Watch
 
 use self::path::PathWatch;
 use self::tree::Tree;
+use crate::platform::way::is_missing;
 use crate::watch::{Change, Watch, WatchId};
 
 /// Holds some hundreds of records, and any one of them.
@@ -283,11 +284,6 @@ impl Desk<'_> {
 /// Whether the path was not there after all, or not what it had been: changes that say so are to come.
 fn has_vanished(error: &AddWatchError) -> bool {
     is_missing(error.io_error())
-}
-
-/// Whether a path leads nowhere.
-fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 impl AsFd for Watches {

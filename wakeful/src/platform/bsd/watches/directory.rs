@@ -1,0 +1,77 @@
+//! Directories by their descriptors, wherever they are by now.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use wakeful_kernel::kqueue::System;
+
+/// Which file it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+/// What an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) identity: Identity,
+    pub(super) kind: FileType,
+}
+
+impl Entry {
+    #[allow(clippy::unnecessary_cast)]
+    fn of(stat: &Stat) -> Entry {
+        let identity = Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 };
+        Entry { identity, kind: FileType::from_raw_mode(stat.st_mode as _) }
+    }
+
+    pub(super) fn is_directory(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+}
+
+/// What is open.
+pub(super) fn look(fd: impl AsFd) -> io::Result<Entry> {
+    Ok(Entry::of(&rustix::fs::fstat(fd)?))
+}
+
+/// What a name in a directory leads to, through links or not.
+pub(super) fn look_at(directory: impl AsFd, name: &OsStr, follow: bool) -> io::Result<Entry> {
+    let flags = if follow { AtFlags::empty() } else { AtFlags::SYMLINK_NOFOLLOW };
+    Ok(Entry::of(&rustix::fs::statat(directory, name, flags)?))
+}
+
+/// What is in a directory. Entries that vanish meanwhile are left out.
+pub(super) fn list(directory: impl AsFd) -> io::Result<BTreeMap<OsString, Entry>> {
+    let mut entries = BTreeMap::new();
+    for entry in Dir::read_from(directory.as_fd())? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        if let Ok(entry) = look_at(directory.as_fd(), name, false) {
+            entries.insert(name.to_owned(), entry);
+        }
+    }
+    Ok(entries)
+}
+
+/// Opens a file only to watch it, without waiting for anybody.
+pub(super) fn open(directory: impl AsFd, name: &OsStr, follow: bool) -> io::Result<OwnedFd> {
+    let follow = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let to_watch = OFlags::from_bits_retain(System::CURRENT.open_to_watch as _);
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | follow | to_watch;
+    Ok(rustix::fs::openat(directory, name, flags, Mode::empty())?)
+}
+
+/// As [`open`], by a path, and following links.
+pub(super) fn open_path(path: &Path) -> io::Result<OwnedFd> {
+    open(CWD, path.as_os_str(), true)
+}

@@ -1,0 +1,170 @@
+//! A watched path: the file it leads to, and the directories in which it could be made to lead elsewhere.
+
+use std::io;
+use std::path::PathBuf;
+
+use wakeful_kernel::kqueue::filter::VnodeEvents;
+
+use super::directory::{self, Identity};
+use super::{Desk, ENTRIES, Fate, OF_FILE, Role, WRITTEN, Watched, cookie};
+use crate::platform::way::{End, Way, is_missing};
+use crate::watch::{Change, Kind, Kinds, Watch, WatchId};
+
+/// How often the way may change while it is being watched, before what was found is taken for good.
+const ATTEMPTS: usize = 16;
+
+/// That a directory goes is told by the one that it is in.
+const OF_STEP: VnodeEvents = ENTRIES.union(VnodeEvents::REVOKE);
+
+pub(super) struct PathWatch {
+    id: WatchId,
+    /// As it was given.
+    path: PathBuf,
+    absolute: PathBuf,
+    kinds: Kinds,
+    steps: Vec<Watched>,
+    file: Option<(Identity, Watched)>,
+    /// Which file it was by what was reported last.
+    known: Option<Identity>,
+}
+
+impl PathWatch {
+    pub(super) fn new(
+        id: WatchId,
+        watch: Watch,
+        absolute: PathBuf,
+        desk: &mut Desk<'_>,
+    ) -> io::Result<PathWatch> {
+        let Watch { path, kinds, .. } = watch;
+        let (steps, file, known) = (Vec::new(), None, None);
+        let mut new = PathWatch { id, path, absolute, kinds, steps, file, known };
+        if let Err(error) = new.follow(desk) {
+            new.release(desk);
+            return Err(error);
+        }
+        new.known = new.file.as_ref().map(|&(identity, _)| identity);
+        Ok(new)
+    }
+
+    pub(super) fn notice(&mut self, events: &[(Role, VnodeEvents)], desk: &mut Desk<'_>) -> Fate {
+        let (mut may_lead_elsewhere, mut was_renamed) = (false, false);
+        for &(role, what) in events {
+            if role == Role::Step {
+                may_lead_elsewhere = true;
+                continue;
+            }
+            if what.intersects(WRITTEN) {
+                self.tell(Kind::Modified, desk);
+            }
+            let is_gone = what.intersects(VnodeEvents::DELETE | VnodeEvents::RENAME);
+            if what.intersects(VnodeEvents::ATTRIBUTES | VnodeEvents::LINK) {
+                self.tell(Kind::Attributes, desk);
+            }
+            if what.contains(VnodeEvents::REVOKE) {
+                self.tell(Kind::Unmounted, desk);
+            }
+            may_lead_elsewhere |= is_gone || what.contains(VnodeEvents::REVOKE);
+            was_renamed |= what.contains(VnodeEvents::RENAME);
+        }
+        if may_lead_elsewhere {
+            self.follow_and_tell(was_renamed, desk);
+        }
+        Fate::Lives
+    }
+
+    fn tell(&mut self, kind: Kind, desk: &mut Desk<'_>) {
+        let wanted = match kind {
+            Kind::Created => Kinds::CREATED,
+            Kind::Modified => Kinds::MODIFIED,
+            Kind::Attributes => Kinds::ATTRIBUTES,
+            Kind::Removed => Kinds::REMOVED,
+            Kind::RenamedFrom(_) => Kinds::RENAMED,
+            _ => Kinds::empty(),
+        };
+        if self.kinds.contains(wanted) {
+            desk.changes.push_back(Change::new(kind, self.id, self.path.clone(), false));
+        }
+    }
+
+    /// Follows the path anew, and tells if it leads elsewhere.
+    fn follow_and_tell(&mut self, was_renamed: bool, desk: &mut Desk<'_>) {
+        let result = self.follow(desk);
+        let now = self.file.as_ref().map(|&(identity, _)| identity);
+        let before = std::mem::replace(&mut self.known, now);
+        match (before, now) {
+            (Some(_), None) if was_renamed => self.tell(Kind::RenamedFrom(cookie()), desk),
+            (Some(_), None) => self.tell(Kind::Removed, desk),
+            (before, Some(now)) if before != Some(now) => self.tell(Kind::Created, desk),
+            _ => {}
+        }
+        if let Err(error) = result {
+            desk.changes.push_back(Change::unwatched(self.id, self.path.clone(), false, error));
+        }
+    }
+
+    /// Watches wherever the path leads through now, and the file.
+    fn follow(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
+        let mut way = Way::of(&self.absolute);
+        let mut result = Ok(());
+        for _ in 0..ATTEMPTS {
+            result = self.watch_all(&way, desk);
+            // What changed before all of it was watched.
+            let now = Way::of(&self.absolute);
+            let is_file = self.file.is_some() || result.is_err();
+            if now == way && is_file == (way.end == End::File) {
+                break;
+            }
+            way = now;
+        }
+        match way.end {
+            End::Error(errno) => Err(io::Error::from_raw_os_error(errno)),
+            _ => result,
+        }
+    }
+
+    fn watch_all(&mut self, way: &Way, desk: &mut Desk<'_>) -> io::Result<()> {
+        let mut result = Ok(());
+        for step in std::mem::take(&mut self.steps) {
+            desk.unwatch(step);
+        }
+        for step in &way.steps {
+            let opened = directory::open_path(&step.directory);
+            match opened.and_then(|fd| desk.watch(self.id, Role::Step, fd, OF_STEP)) {
+                Ok(watched) => self.steps.push(watched),
+                // The next attempt finds out.
+                Err(error) if is_missing(&error) => {}
+                Err(error) => result = Err(error),
+            }
+        }
+        // The one that is watched stays watched, so that nothing of it is missed.
+        let before = self.file.take();
+        let found = match way.end {
+            End::File => directory::open_path(&self.absolute),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        };
+        let identified = found.and_then(|fd| Ok((directory::look(&fd)?.identity, fd)));
+        match (before, identified) {
+            (Some(before), Ok((identity, _))) if before.0 == identity => self.file = Some(before),
+            (before, identified) => {
+                if let Some((_, watched)) = before {
+                    desk.unwatch(watched);
+                }
+                let watched = identified.and_then(|(identity, fd)| {
+                    Ok((identity, desk.watch(self.id, Role::File, fd, OF_FILE)?))
+                });
+                match watched {
+                    Ok(file) => self.file = Some(file),
+                    Err(error) if is_missing(&error) => {}
+                    Err(error) => result = Err(error),
+                }
+            }
+        }
+        result
+    }
+
+    pub(super) fn release(self, desk: &mut Desk<'_>) {
+        for watched in self.steps.into_iter().chain(self.file.map(|(_, watched)| watched)) {
+            desk.unwatch(watched);
+        }
+    }
+}
