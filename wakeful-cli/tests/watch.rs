@@ -24,7 +24,7 @@ fn every_kind_in_one_wait() {
         Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).spawn().unwrap();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let server_name = server.local_addr().unwrap().to_string();
-    for backend in ["epoll", "poll"] {
+    for backend in ::wakeful::Backend::available().iter().map(|backend| backend.name()) {
         let pid = child.id().to_string();
         // Taken from what it says of itself.
         let mut command = wakeful();
@@ -64,9 +64,7 @@ fn every_kind_in_one_wait() {
         watch.signal(libc::SIGUSR1);
         let peer = TcpStream::connect(listening.unwrap()).unwrap();
         watch.child.stdin.as_mut().unwrap().write_all("a l\u{ef}ne\n".as_bytes()).unwrap();
-        if backend == "epoll" {
-            drop(child.stdin.take());
-        }
+        drop(child.stdin.take());
         let mut missing =
             vec!["file", "every", "at", "signal", "pid", "stdin", "listen", "connect"];
         while !missing.is_empty() {

@@ -131,8 +131,8 @@ pub struct Capabilities {
     /// types end it when they are closed; of a bare descriptor the number stays registered until it
     /// is deregistered, or registered anew, or found closed by a wait.
     pub forgets_closed: bool,
-    /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is refused as
-    /// unsupported.
+    /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is never reported,
+    /// and refused as unsupported if nothing else is asked for.
     pub priority: bool,
     /// Whether regular files and directories can be registered. Otherwise they are refused with `EPERM`; see
     /// [`FdSource`](crate::unix::FdSource) for what to do then.

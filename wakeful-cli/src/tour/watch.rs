@@ -54,7 +54,8 @@ impl Act for Watching {
             let path = change.path.strip_prefix(self.folder.path()).unwrap_or(&change.path);
             stage.say(format_args!("{} {}", change.kind, path.display()))?;
             if change.watch == Some(self.file) {
-                self.is_saved |= matches!(change.kind, Kind::RenamedTo(_));
+                // Not every kernel tells that the new one had another name.
+                self.is_saved |= matches!(change.kind, Kind::RenamedTo(_) | Kind::Created);
             } else if change.watch == Some(self.tree) {
                 self.is_grown |= change.kind == Kind::Created && path.ends_with("a/b/c");
             }

@@ -187,6 +187,20 @@ impl Kqueue {
         self.apply_and_wait(&[], events, timeout)
     }
 
+    /// `kevent(self, NULL, 0, events, most, timeout)`—As [`wait`](Kqueue::wait), for so many events at most.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn wait_for_some(
+        &self,
+        events: &mut Vec<Event>,
+        most: usize,
+        timeout: Option<Duration>,
+    ) -> Result<usize, WaitError> {
+        self.call(&[], events, most, timeout)
+    }
+
     /// `kevent(self, changes, n, events, capacity, timeout)`—Makes changes and waits, with one call.
     ///
     /// A change that fails is an event of its own, with [`Event::error`]; if there are any, the call does not
@@ -202,10 +216,20 @@ impl Kqueue {
         events: &mut Vec<Event>,
         timeout: Option<Duration>,
     ) -> Result<usize, WaitError> {
+        self.call(changes, events, usize::MAX, timeout)
+    }
+
+    fn call(
+        &self,
+        changes: &[Change],
+        events: &mut Vec<Event>,
+        most: usize,
+        timeout: Option<Duration>,
+    ) -> Result<usize, WaitError> {
         let timeout = timeout.map(|timeout| crate::sys::timespec(timeout.min(LONGEST)));
         let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
         let room = events.spare_capacity_mut();
-        let capacity = room.len().min(c_int::MAX as usize);
+        let capacity = room.len().min(most).min(c_int::MAX as usize);
         let error = |source| WaitError { capacity, source };
         if capacity == 0 {
             // To kevent(2) this is a call that does not wait.

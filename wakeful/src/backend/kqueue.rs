@@ -1,4 +1,4 @@
-//! kqueue(2): the kernel does it, one event per direction.
+//! kqueue(2): the kernel does it, an event for each direction, which are joined here.
 //!
 //! Registrations are kept here as well: kqueue replaces where it should refuse, and a one-shot of two directions
 //! is two events to it, the second of which has to be kept silent.
@@ -16,6 +16,7 @@ use wakeful_kernel::kqueue::{
     self, Change, ChangeError, Filter, FlagOperation, Kqueue, Mode, System,
 };
 use wakeful_kernel::pipe::pipe;
+use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
@@ -97,9 +98,11 @@ impl KqueueAdapter {
         interest: Interest,
         before: Option<Interest>,
     ) -> io::Result<()> {
-        let wanted = |direction| directions(fd, interest).any(|it| it == direction);
-        let unwanted = before.into_iter().flat_map(|before| directions(fd, before));
-        let deletions = unwanted.filter(|&it| !wanted(it)).map(Change::delete);
+        // Not every kernel changes the mode of an event that there is.
+        let is_mode_kept = before.is_none_or(|before| before.trigger() == interest.trigger());
+        let stays = |it| is_mode_kept && directions(fd, interest).any(|wanted| wanted == it);
+        let earlier = before.into_iter().flat_map(|before| directions(fd, before));
+        let deletions = earlier.filter(|&it| !stays(it)).map(Change::delete);
         let deletion_count = deletions.clone().count();
         let additions = directions(fd, interest).map(|it| Change::add(it, mode(interest), token.0));
         // What the system has not got is refused before anything is changed.
@@ -139,37 +142,31 @@ impl KqueueAdapter {
     /// Takes over what the kernel has found; answers whether a waker woke.
     fn take(&self, found: &[kqueue::Event], events: &mut Vec<Event>) -> bool {
         let mut woken = false;
-        let first = events.len();
-        // Where each descriptor's one-shots are among the events.
-        let mut oneshots: Vec<(usize, usize)> = Vec::new();
-        let mut previous = None;
+        // Where the event of each descriptor is that may have another.
+        let mut places = HashMap::new();
+        let is_of = |filter| move |event: &kqueue::Event| event.filter() == Some(filter);
+        let may_be_two =
+            found.iter().any(is_of(Filter::Write)) && !found.iter().all(is_of(Filter::Write));
         for event in found {
             if self.wake.get().is_some_and(|wake| wake.sent(event)) {
                 woken = true;
                 continue;
             }
-            let mut same = None;
-            if previous == Some(event.ident()) && events.len() > first {
-                // Both directions, one after the other, which is the rule.
-                same = events.len().checked_sub(1);
-            }
-            if event.is_dispatched() {
-                match oneshots.iter().find(|&&(ident, _)| ident == event.ident()) {
-                    Some(&(_, at)) => same = Some(at),
-                    None => {
-                        oneshots.push((event.ident(), events.len()));
-                        self.silence(event);
-                    }
-                }
+            let place = if may_be_two { places.get(&event.ident()).copied() } else { None };
+            if event.is_dispatched() && place.is_none() {
+                self.silence(event);
             }
             let Some(ready) = self.readiness(event) else {
                 continue;
             };
-            previous = Some(event.ident());
-            match same.and_then(|at| events.get_mut(at)) {
-                Some(place) => *place = Event::new(place.readiness() | ready, place.token()),
-                None => events.push(Event::new(ready, Token(event.user_data()))),
+            if let Some(place) = place.and_then(|at: usize| events.get_mut(at)) {
+                *place = Event::new(place.readiness() | ready, place.token());
+                continue;
             }
+            if may_be_two {
+                places.insert(event.ident(), events.len());
+            }
+            events.push(Event::new(ready, Token(event.user_data())));
         }
         woken
     }
@@ -184,14 +181,11 @@ impl KqueueAdapter {
             Some(Filter::AioList) => Readiness::LIO,
             _ => Readiness::empty(),
         };
+        if ready == Readiness::IN && self.waits_for_errors_only(event) {
+            return errors_of(event);
+        }
         if !event.is_end() {
-            let wants_errors_only = self.errors_only.load(Ordering::Relaxed) > 0
-                && ready == Readiness::IN
-                && self
-                    .table()
-                    .get(&(event.ident() as RawFd))
-                    .is_some_and(|&(_, it)| is_errors_only(it));
-            return (!wants_errors_only).then_some(ready);
+            return Some(ready);
         }
         Some(match (event.socket_error(), ready) {
             (Some(_), ready) => ready | Readiness::ERR | Readiness::HUP,
@@ -199,6 +193,12 @@ impl KqueueAdapter {
             (None, Readiness::OUT) => ready | Readiness::WRHUP,
             (None, ready) => ready | Readiness::RDHUP,
         })
+    }
+
+    fn waits_for_errors_only(&self, event: &kqueue::Event) -> bool {
+        let is_it = |&(_, interest): &(Token, Interest)| is_errors_only(interest);
+        self.errors_only.load(Ordering::Relaxed) > 0
+            && self.table().get(&(event.ident() as RawFd)).is_some_and(is_it)
     }
 
     /// One direction of a one-shot was reported: the others are to be silent, too.
@@ -247,8 +247,8 @@ impl Adapter for KqueueAdapter {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
         found.clear();
         let room = events.capacity() - events.len();
-        found.reserve_exact(room);
-        self.kqueue.wait(&mut found, timeout)?;
+        found.reserve(room);
+        self.kqueue.wait_for_some(&mut found, room, timeout)?;
         Ok(self.take(&found, events))
     }
 
@@ -328,7 +328,11 @@ impl Wake {
 fn directions(fd: RawFd, interest: Interest) -> impl Iterator<Item = Direction> + Clone {
     let read = interest.is_readable().then(|| Direction::Read(Read::from_raw(fd)));
     let write = interest.is_writable().then(|| Direction::Write(Write::from_raw(fd)));
-    let except = interest.is_priority().then(|| Direction::Except(Except::from_raw(fd)));
+    // Where it cannot be told it is left out, unless nothing else is waited for.
+    let can_tell = System::CURRENT.number_of(Filter::Except).is_some()
+        || !(interest.is_readable() || interest.is_writable());
+    let except =
+        (interest.is_priority() && can_tell).then(|| Direction::Except(Except::from_raw(fd)));
     // As much to read there never is, but the end is told of all the same.
     let end =
         is_errors_only(interest).then(|| Direction::Read(Read::from_raw(fd).low_water(usize::MAX)));
@@ -346,6 +350,14 @@ fn mode(interest: Interest) -> Mode {
         Trigger::Oneshot => Mode::Dispatch,
         Trigger::EdgeOneshot => Mode::ClearDispatch,
     }
+}
+
+/// What else than the end of what can be read has happened, which poll(2) tells.
+fn errors_of(event: &kqueue::Event) -> Option<Readiness> {
+    let mut fds = [PollFd::from_raw(event.ident() as RawFd, Readiness::empty())];
+    let _ = poll(&mut fds, Some(Duration::ZERO));
+    let errors = fds[0].readiness() & (Readiness::ERR | Readiness::HUP);
+    (!errors.is_empty()).then_some(errors)
 }
 
 /// A pipe has no error of its own to say that nobody reads it: that is the error.

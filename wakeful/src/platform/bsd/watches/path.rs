@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use wakeful_kernel::kqueue::filter::VnodeEvents;
 
-use super::directory::{self, Identity};
+use super::directory::{self, Entry};
 use super::{Desk, ENTRIES, Fate, OF_FILE, Role, WRITTEN, Watched, cookie};
 use crate::platform::way::{End, Way, is_missing};
 use crate::watch::{Change, Kind, Kinds, Watch, WatchId};
@@ -23,9 +23,9 @@ pub(super) struct PathWatch {
     absolute: PathBuf,
     kinds: Kinds,
     steps: Vec<Watched>,
-    file: Option<(Identity, Watched)>,
+    file: Option<(Entry, Watched)>,
     /// Which file it was by what was reported last.
-    known: Option<Identity>,
+    known: Option<Entry>,
 }
 
 impl PathWatch {
@@ -42,7 +42,7 @@ impl PathWatch {
             new.release(desk);
             return Err(error);
         }
-        new.known = new.file.as_ref().map(|&(identity, _)| identity);
+        new.known = new.file.as_ref().map(|&(entry, _)| entry);
         Ok(new)
     }
 
@@ -82,21 +82,26 @@ impl PathWatch {
             _ => Kinds::empty(),
         };
         if self.kinds.contains(wanted) {
-            desk.changes.push_back(Change::new(kind, self.id, self.path.clone(), false));
+            let is_directory = self.known.is_some_and(|entry| entry.is_directory());
+            desk.changes.push_back(Change::new(kind, self.id, self.path.clone(), is_directory));
         }
     }
 
     /// Follows the path anew, and tells if it leads elsewhere.
     fn follow_and_tell(&mut self, was_renamed: bool, desk: &mut Desk<'_>) {
         let result = self.follow(desk);
-        let now = self.file.as_ref().map(|&(identity, _)| identity);
-        let before = std::mem::replace(&mut self.known, now);
+        let now = self.file.as_ref().map(|&(entry, _)| entry);
+        let before = self.known;
+        if now.is_some() {
+            self.known = now;
+        }
         match (before, now) {
             (Some(_), None) if was_renamed => self.tell(Kind::RenamedFrom(cookie()), desk),
             (Some(_), None) => self.tell(Kind::Removed, desk),
             (before, Some(now)) if before != Some(now) => self.tell(Kind::Created, desk),
             _ => {}
         }
+        self.known = now;
         if let Err(error) = result {
             desk.changes.push_back(Change::unwatched(self.id, self.path.clone(), false, error));
         }
@@ -142,15 +147,15 @@ impl PathWatch {
             End::File => directory::open_path(&self.absolute),
             _ => Err(io::ErrorKind::NotFound.into()),
         };
-        let identified = found.and_then(|fd| Ok((directory::look(&fd)?.identity, fd)));
+        let identified = found.and_then(|fd| Ok((directory::look(&fd)?, fd)));
         match (before, identified) {
-            (Some(before), Ok((identity, _))) if before.0 == identity => self.file = Some(before),
+            (Some(before), Ok((entry, _))) if before.0 == entry => self.file = Some(before),
             (before, identified) => {
                 if let Some((_, watched)) = before {
                     desk.unwatch(watched);
                 }
-                let watched = identified.and_then(|(identity, fd)| {
-                    Ok((identity, desk.watch(self.id, Role::File, fd, OF_FILE)?))
+                let watched = identified.and_then(|(entry, fd)| {
+                    Ok((entry, desk.watch(self.id, Role::File, fd, OF_FILE)?))
                 });
                 match watched {
                     Ok(file) => self.file = Some(file),
