@@ -169,6 +169,31 @@ fn timers_are_exactly_two_events() {
 }
 
 #[test]
+fn timers_of_kqueue_are_exactly_two_events() {
+    let text = finish(example("kqueue_timers").env("UNIT_MS", "50").spawn().unwrap());
+    assert!(text.ends_with("2 events\n"), "{text}");
+    assert_eq!(text.matches("expired 1 time").count(), 2, "{text}");
+}
+
+#[test]
+fn kqueue_sees_exactly_one_event_of_a_file() {
+    let text = finish(example("kqueue_filemonitoring").spawn().unwrap());
+    assert!(text.contains("WRITE | EXTEND") && text.ends_with("1 event\n"), "{text}");
+}
+
+#[test]
+fn kqueue_tells_of_a_child_and_its_signal() {
+    let text = finish(example("kqueue_process").spawn().unwrap());
+    assert!(text.contains(": exit status: 7\n") && text.contains(": 1 time\n"), "{text}");
+}
+
+#[test]
+fn threads_call_through_kqueue() {
+    let text = finish(example("kqueue_user").spawn().unwrap());
+    assert!(text.ends_with("4 threads have called\n"), "{text}");
+}
+
+#[test]
 fn many_timers() {
     let text = finish(example("million_timers").arg("50000").spawn().unwrap());
     assert!(text.contains("reported: 25000") && text.contains("cancelled: 25000"), "{text}");

@@ -405,7 +405,7 @@ impl Tree {
         }
         let events = if is_file { OF_FILE } else { OF_DIRECTORY };
         let opened = directory::open(&parent.fd, name, is_link);
-        let watched = opened.and_then(|fd| desk.watch(self.id, Role::Node(number), fd, OF_FILE));
+        let watched = opened.and_then(|fd| desk.watch(self.id, Role::Node(number), fd, events));
         match watched {
             Ok(watched) => {
                 self.take_in(number, watched, is_to_enter);
