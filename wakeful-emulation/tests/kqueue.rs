@@ -485,3 +485,27 @@ fn many_come_and_go() {
     assert_eq!(close(-1), -1);
     assert_eq!(kqueue1(libc::O_NONBLOCK), -1);
 }
+
+/// Out-of-band data, which macOS, OpenBSD and DragonFly tell of.
+#[test]
+fn out_of_band_data() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (reader, _) = listener.accept().unwrap();
+    let fd = reader.as_raw_fd() as usize;
+    let queue = Kqueue::new();
+    queue.change(event(fd, EVFILT_EXCEPT, EV_ADD | EV_CLEAR));
+    (&writer).write_all(b"x").unwrap();
+    queue.nothing();
+    // SAFETY: the buffer is valid for reads of a byte.
+    let sent = unsafe { libc::send(writer.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
+    assert_eq!(sent, 1);
+    let found = queue.one();
+    assert_eq!((found.filter, found.fflags, found.flags & EV_EOF), (EVFILT_EXCEPT, NOTE_OOB, 0));
+    queue.change(event(fd, EVFILT_EXCEPT, EV_DELETE));
+    let file = tempfile::tempfile().unwrap();
+    assert_eq!(
+        queue.refused(event(file.as_raw_fd() as usize, EVFILT_EXCEPT, EV_ADD)),
+        libc::EINVAL
+    );
+}

@@ -49,6 +49,8 @@ constants! {
     EVFILT_USER: i16 = -11;
     /// All that was written has left.
     EVFILT_EMPTY: i16 = -13;
+    /// There is out-of-band data. Not FreeBSD's: macOS, OpenBSD and DragonFly have it, by other numbers.
+    EVFILT_EXCEPT: i16 = -64;
 
     /// Adds the event, or changes it.
     EV_ADD: u16 = 0x1;
@@ -77,6 +79,8 @@ constants! {
 
     /// `EVFILT_READ`, `EVFILT_WRITE`: only from so many bytes on.
     NOTE_LOWAT: u32 = 1;
+    /// `EVFILT_EXCEPT`: out-of-band data, which is what it is without any.
+    NOTE_OOB: u32 = 2;
     /// `EVFILT_VNODE`: unlink(2) was called on it, or another file was renamed over it.
     NOTE_DELETE: u32 = 1;
     /// `EVFILT_VNODE`: it was written to; of a directory, an entry came or went.

@@ -62,7 +62,9 @@ pub(super) enum After {
 impl Knote {
     pub(super) fn new(change: &kevent, number: u64) -> Result<Knote> {
         let source = match change.filter {
-            abi::EVFILT_READ | abi::EVFILT_WRITE => Source::Descriptor(Descriptor::new(change)?),
+            abi::EVFILT_READ | abi::EVFILT_WRITE | abi::EVFILT_EXCEPT => {
+                Source::Descriptor(Descriptor::new(change)?)
+            }
             abi::EVFILT_VNODE => Source::Vnode(Vnode::new(change)?),
             abi::EVFILT_EMPTY => Source::Empty(Empty::new(change)?),
             abi::EVFILT_SIGNAL => Source::Signal(Signal::new(change)?),

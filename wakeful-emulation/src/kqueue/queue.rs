@@ -20,8 +20,9 @@ use crate::linux::{self, Control, Errno, Result};
 const BELL: u64 = 0;
 const READS: u64 = 1;
 const WRITES: u64 = 2;
-const FILES: u64 = 3;
-const FIRST_KNOTE: u64 = 4;
+const EXCEPTS: u64 = 3;
+const FILES: u64 = 4;
+const FIRST_KNOTE: u64 = 5;
 
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -33,8 +34,8 @@ pub(super) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    reads: OwnedFd,
-    writes: OwnedFd,
+    /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it.
+    sides: BTreeMap<u64, OwnedFd>,
     files: Files,
     knotes: HashMap<Key, Knote>,
     keys: HashMap<u64, Key>,
@@ -69,15 +70,9 @@ impl Queue {
     fn try_create(flags: i32) -> Result<RawFd> {
         let first = linux::epoll(flags)?;
         let bell = linux::eventfd()?;
-        let (reads, writes) =
-            (linux::epoll(libc::EPOLL_CLOEXEC)?, linux::epoll(libc::EPOLL_CLOEXEC)?);
-        for (fd, number) in [(&bell, BELL), (&reads, READS), (&writes, WRITES)] {
-            let (first, fd) = (first.as_raw_fd(), fd.as_raw_fd());
-            linux::control(first, Control::Add, fd, libc::EPOLLIN, number)?;
-        }
+        linux::control(first.as_raw_fd(), Control::Add, bell.as_raw_fd(), libc::EPOLLIN, BELL)?;
         let state = State {
-            reads,
-            writes,
+            sides: BTreeMap::new(),
             files: Files::default(),
             knotes: HashMap::new(),
             keys: HashMap::new(),
@@ -137,7 +132,11 @@ impl Queue {
         }
         let is_descriptor = matches!(
             change.filter,
-            abi::EVFILT_READ | abi::EVFILT_WRITE | abi::EVFILT_VNODE | abi::EVFILT_EMPTY
+            abi::EVFILT_READ
+                | abi::EVFILT_WRITE
+                | abi::EVFILT_VNODE
+                | abi::EVFILT_EMPTY
+                | abi::EVFILT_EXCEPT
         );
         if is_descriptor {
             let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
@@ -280,8 +279,9 @@ impl State {
         {
             match number {
                 BELL => {}
-                READS | WRITES => {
-                    let found = linux::ready(self.epoll_of(number).as_raw_fd(), most)?;
+                READS | WRITES | EXCEPTS => {
+                    let side = self.sides.get(&number).map(AsRawFd::as_raw_fd);
+                    let found = linux::ready(side.ok_or(Errno::BADF)?, most)?;
                     if found.iter().any(|number| !self.keys.contains_key(number)) {
                         strangers.push(number);
                     }
@@ -297,17 +297,21 @@ impl State {
         Ok(numbers)
     }
 
-    fn epoll_of(&self, side: u64) -> &OwnedFd {
-        if side == READS { &self.reads } else { &self.writes }
+    /// The epoll of a side, which is in the first.
+    fn epoll_of(&mut self, side: u64, first: RawFd) -> Result<RawFd> {
+        if let Some(epoll) = self.sides.get(&side) {
+            return Ok(epoll.as_raw_fd());
+        }
+        let epoll = linux::epoll(libc::EPOLL_CLOEXEC)?;
+        linux::control(first, Control::Add, epoll.as_raw_fd(), libc::EPOLLIN, side)?;
+        Ok(self.sides.entry(side).or_insert(epoll).as_raw_fd())
     }
 
     /// Something in an epoll belongs to a knote that is gone, and cannot be taken out of it.
     fn make_anew(&mut self, side: u64, first: RawFd) -> Result<()> {
-        let new = linux::epoll(libc::EPOLL_CLOEXEC)?;
-        linux::control(first, Control::Add, new.as_raw_fd(), libc::EPOLLIN, side)?;
-        let earlier = if side == READS { &mut self.reads } else { &mut self.writes };
         // Closing it takes it out of the first.
-        *earlier = new;
+        self.sides.remove(&side);
+        self.epoll_of(side, first)?;
         let keys: Vec<_> = self.knotes.keys().copied().collect();
         for key in keys {
             let Some(knote) = self.knotes.get_mut(&key) else {
@@ -374,13 +378,15 @@ impl State {
 
     /// Tells epoll of a knote's descriptor, or not to tell of it any more.
     fn arm(&mut self, key: Key, first: RawFd) -> Result<()> {
-        let Some(knote) = self.knotes.get_mut(&key) else {
+        let Some(side) = self.knotes.get(&key).map(Knote::side) else {
             return Ok(());
         };
-        let epoll = match knote.side() {
-            Some(READS) => self.reads.as_raw_fd(),
-            Some(_) => self.writes.as_raw_fd(),
+        let epoll = match side {
+            Some(side) => self.epoll_of(side, first)?,
             None => first,
+        };
+        let Some(knote) = self.knotes.get_mut(&key) else {
+            return Ok(());
         };
         let Some((fd, events)) = knote.watched() else {
             return Ok(());
@@ -423,9 +429,11 @@ impl Knote {
     /// In which of the two it is; `None` for what is in the first epoll, or in none.
     fn side(&self) -> Option<u64> {
         match &self.source {
-            Source::Descriptor(descriptor) if !descriptor.is_file() => {
-                Some(if self.key.1 == abi::EVFILT_READ { READS } else { WRITES })
-            }
+            Source::Descriptor(descriptor) if !descriptor.is_file() => Some(match self.key.1 {
+                abi::EVFILT_READ => READS,
+                abi::EVFILT_WRITE => WRITES,
+                _ => EXCEPTS,
+            }),
             _ => None,
         }
     }

@@ -106,7 +106,10 @@ pub const EMULATED: System = System {
         (Filter::Timer, -7),
         (Filter::User, -11),
         (Filter::Empty, -13),
+        // Which FreeBSD has not got; but Linux can tell.
+        (Filter::Except, -64),
     ],
+    out_of_band: 2,
     process: &[PROCESS[0]],
     ..FREEBSD
 };

@@ -47,6 +47,7 @@ struct kevent {
 #define EVFILT_TIMER     (-7)        /* A time is over. */
 #define EVFILT_USER      (-11)       /* The program says so. */
 #define EVFILT_EMPTY     (-13)       /* All that was written has left. */
+#define EVFILT_EXCEPT    (-64)       /* There is out-of-band data. Not FreeBSD's: others have it, by other numbers. */
 
 #define EV_ADD           0x1         /* Adds the event, or changes it. */
 #define EV_DELETE        0x2         /* Takes it out. */
@@ -62,6 +63,7 @@ struct kevent {
 #define EV_EOF           0x8000      /* Reported only: the end of the file, or the other side is gone. */
 
 #define NOTE_LOWAT       0x1         /* EVFILT_READ, EVFILT_WRITE: only from so many bytes on. */
+#define NOTE_OOB         0x2         /* EVFILT_EXCEPT: out-of-band data, which is what it is without any. */
 #define NOTE_DELETE      0x1         /* EVFILT_VNODE: unlink(2) was called on it, or another file was renamed over it. */
 #define NOTE_WRITE       0x2         /* EVFILT_VNODE: it was written to; of a directory, an entry came or went. */
 #define NOTE_EXTEND      0x4         /* EVFILT_VNODE: it has grown; of a directory, an entry was moved in or out. */

@@ -1,4 +1,4 @@
-//! `EVFILT_READ` and `EVFILT_WRITE`: what poll(2) says of a descriptor, and how many bytes there are.
+//! `EVFILT_READ`, `EVFILT_WRITE` and `EVFILT_EXCEPT`: what poll(2) says of a descriptor, and how many bytes there are.
 
 use std::os::fd::RawFd;
 
@@ -9,7 +9,7 @@ use crate::linux::{self, Errno, Identity, Result};
 #[derive(Debug)]
 pub(in crate::kqueue) struct Descriptor {
     fd: RawFd,
-    is_read: bool,
+    direction: Direction,
     /// Report from so many bytes on.
     low_water: Option<i64>,
     identity: Identity,
@@ -17,13 +17,27 @@ pub(in crate::kqueue) struct Descriptor {
     is_file: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direction {
+    Read,
+    Write,
+    Except,
+}
+
 impl Descriptor {
     pub(in crate::kqueue) fn new(change: &kevent) -> Result<Descriptor> {
         let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
         let identity = linux::identity(fd)?;
-        let is_read = change.filter == abi::EVFILT_READ;
         let is_file = matches!(identity.kind, libc::S_IFREG | libc::S_IFDIR);
-        let mut new = Descriptor { fd, is_read, low_water: None, identity, is_file };
+        let direction = match change.filter {
+            abi::EVFILT_READ => Direction::Read,
+            abi::EVFILT_WRITE => Direction::Write,
+            _ => Direction::Except,
+        };
+        if is_file && direction == Direction::Except {
+            return Err(Errno(libc::EINVAL));
+        }
+        let mut new = Descriptor { fd, direction, low_water: None, identity, is_file };
         new.change(change);
         Ok(new)
     }
@@ -44,7 +58,11 @@ impl Descriptor {
         if self.is_file {
             return None;
         }
-        let events = if self.is_read { libc::EPOLLIN | libc::EPOLLRDHUP } else { libc::EPOLLOUT };
+        let events = match self.direction {
+            Direction::Read => libc::EPOLLIN | libc::EPOLLRDHUP,
+            Direction::Write => libc::EPOLLOUT,
+            Direction::Except => libc::EPOLLPRI,
+        };
         // Below the mark it would be told without end.
         let is_edge = is_edge || self.low_water.is_some();
         Some((self.fd, if is_edge { events | libc::EPOLLET } else { events }))
@@ -52,7 +70,7 @@ impl Descriptor {
 
     /// What inotify is to be told of, if it is what tells that there is more to read.
     pub(in crate::kqueue) fn listens(&self) -> Option<(RawFd, u32)> {
-        (self.is_file && self.is_read).then_some((self.fd, libc::IN_MODIFY))
+        (self.is_file && self.direction == Direction::Read).then_some((self.fd, libc::IN_MODIFY))
     }
 
     /// Whether it is to be looked at without epoll's saying so.
@@ -70,16 +88,23 @@ impl Descriptor {
         if self.is_file {
             return Ok(self.look_at_file());
         }
-        let events = if self.is_read { libc::POLLIN | libc::POLLRDHUP } else { libc::POLLOUT };
+        let events = match self.direction {
+            Direction::Read => libc::POLLIN | libc::POLLRDHUP,
+            Direction::Write => libc::POLLOUT,
+            Direction::Except => libc::POLLPRI,
+        };
         let ready = linux::poll(self.fd, events, Some(std::time::Duration::ZERO))?;
         if ready == 0 {
             return Ok(None);
         }
-        let data = if self.is_read { self.readable() } else { self.writable() };
-        let is_end = if self.is_read {
-            ready & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLERR) != 0
-        } else {
-            ready & (libc::POLLHUP | libc::POLLERR) != 0
+        let closed = libc::POLLHUP | libc::POLLERR;
+        let (data, is_end) = match self.direction {
+            Direction::Read => (self.readable(), ready & (closed | libc::POLLRDHUP) != 0),
+            Direction::Write => (self.writable(), ready & closed != 0),
+            Direction::Except if ready & libc::POLLPRI != 0 => {
+                return Ok(Some(Found { fflags: abi::NOTE_OOB, ..Found::default() }));
+            }
+            Direction::Except => return Ok(None),
         };
         let is_low = self.low_water.is_some_and(|mark| data < mark);
         if is_low && !is_end {
@@ -92,7 +117,7 @@ impl Descriptor {
 
     /// By its offset: not at the end, before or behind it.
     pub(in crate::kqueue) fn look_at_file(&self) -> Option<Found> {
-        if !self.is_read {
+        if self.direction == Direction::Write {
             return Some(Found::default());
         }
         let size = linux::identity(self.fd).map_or(0, |now| now.size);
