@@ -24,7 +24,8 @@ pub enum Clock {
 /// time loses nothing: its expirations are counted. What one event tells is that there was at least
 /// one; under an edge-triggered registration the next event comes only after they were read.
 ///
-/// For many deadlines, [`Timers`](super::Timers) are cheaper. Linux only, for now.
+/// For many deadlines, [`Timers`](super::Timers) are cheaper. On Linux, the BSDs and macOS; a kqueue has no
+/// [`Clock::Boot`], nor DragonFly's a [`Clock::Wall`].
 ///
 /// ```
 /// use std::time::Duration;

@@ -34,7 +34,8 @@ pub enum Kind {
     /// Changes of any of the watches were lost, because they were not taken in time: look at everything
     /// anew. It belongs to no watch.
     Overflow,
-    /// A directory of a watched tree, or the file that a watched path leads to now, could not be watched:
+    /// A directory of a watched tree, or the file that a watched path leads to now, or where each file is watched
+    /// one by one such a file, could not be watched:
     /// changes there are lost. [`Change::error`] says why.
     Unwatched,
 }

@@ -35,7 +35,13 @@ use crate::rearm::Direction;
 /// the caller. An event may find nothing.
 ///
 /// Network file systems report only what this machine does. A child that was forked shares the watcher's
-/// queue: what it takes its parent does not get. Linux only, for now.
+/// queue: what it takes its parent does not get.
+///
+/// On the BSDs and macOS each file and directory that is watched is open meanwhile, and keeps its file system in use.
+/// What comes and goes between two looks at a directory is not told there; an entry that comes from where
+/// nothing is watched is created, as is one that replaces another; changes of one kind are told once, perhaps not in
+/// their order. What cannot be opened is [`Kind::Unwatched`]; symbolic links and devices are not watched themselves.
+/// Nothing is lost there, so that there is no overflow. Other systems cannot watch yet.
 ///
 /// ```
 /// use std::fs;
