@@ -190,6 +190,14 @@ pub(crate) fn socket_option(fd: RawFd, option: c_int) -> Result<c_int> {
     .map(|_| value)
 }
 
+/// `send(fd, NULL, 0, MSG_DONTWAIT | MSG_NOSIGNAL)`—Whether a stream cannot be written to any more. Nothing is sent.
+pub(crate) fn is_shut_down(fd: RawFd) -> bool {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: the buffer is empty.
+    let sent = unsafe { libc::send(fd, std::ptr::null(), 0, flags) };
+    sent == -1 && last_errno() == Errno(libc::EPIPE)
+}
+
 /// Which open file a number means, and what there is to know of it, as far as statx(2) tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {

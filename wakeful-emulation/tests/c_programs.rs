@@ -52,5 +52,5 @@ fn c_programs_run_with_either_library() {
         }
         programs += 1;
     }
-    assert_eq!(programs, 4);
+    assert_eq!(programs, 5);
 }

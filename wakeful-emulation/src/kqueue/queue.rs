@@ -28,6 +28,8 @@ const FIRST_KNOTE: u64 = 5;
 pub(super) struct Queue {
     /// The caller's: it closes it, and we are not told.
     fd: RawFd,
+    /// The process that made it: a forked child does not inherit it, and must not change its parent's.
+    process: u32,
     bell: OwnedFd,
     state: Mutex<State>,
 }
@@ -80,7 +82,8 @@ impl Queue {
             next: FIRST_KNOTE,
         };
         let fd = first.into_raw_fd();
-        let queue = Arc::new(Queue { fd, bell, state: Mutex::new(state) });
+        let process = std::process::id();
+        let queue = Arc::new(Queue { fd, process, bell, state: Mutex::new(state) });
         let mut queues = lock(&QUEUES);
         // The earlier one of that number must have been closed.
         let earlier = queues.insert(fd, queue);
@@ -94,7 +97,8 @@ impl Queue {
     }
 
     pub(super) fn find(fd: RawFd) -> Result<Arc<Queue>> {
-        lock(&QUEUES).get(&fd).cloned().ok_or(Errno::BADF)
+        let queue = lock(&QUEUES).get(&fd).cloned().ok_or(Errno::BADF)?;
+        if queue.process == std::process::id() { Ok(queue) } else { Err(Errno::BADF) }
     }
 
     /// Frees what belongs to a kqueue, and closes it.

@@ -10,6 +10,7 @@ use crate::linux::{self, Errno, Identity, Result};
 pub(in crate::kqueue) struct Descriptor {
     fd: RawFd,
     direction: Direction,
+    is_stream: bool,
     /// Report from so many bytes on.
     low_water: Option<i64>,
     identity: Identity,
@@ -37,7 +38,9 @@ impl Descriptor {
         if is_file && direction == Direction::Except {
             return Err(Errno(libc::EINVAL));
         }
-        let mut new = Descriptor { fd, direction, low_water: None, identity, is_file };
+        let is_stream = identity.kind == libc::S_IFSOCK
+            && linux::socket_option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM);
+        let mut new = Descriptor { fd, direction, is_stream, low_water: None, identity, is_file };
         new.change(change);
         Ok(new)
     }
@@ -100,7 +103,7 @@ impl Descriptor {
         let closed = libc::POLLHUP | libc::POLLERR;
         let (data, is_end) = match self.direction {
             Direction::Read => (self.readable(), ready & (closed | libc::POLLRDHUP) != 0),
-            Direction::Write => (self.writable(), ready & closed != 0),
+            Direction::Write => (self.writable(), ready & closed != 0 || self.is_shut_down()),
             Direction::Except if ready & libc::POLLPRI != 0 => {
                 return Ok(Some(Found { fflags: abi::NOTE_OOB, ..Found::default() }));
             }
@@ -113,6 +116,12 @@ impl Descriptor {
         let is_error = ready & libc::POLLERR != 0 && self.identity.kind == libc::S_IFSOCK;
         let fflags = if is_error { libc::EIO as u32 } else { 0 };
         Ok(Some(Found { data, fflags, flags: if is_end { abi::EV_EOF } else { 0 } }))
+    }
+
+    /// Whether this side has said that it writes no more, of which poll(2) does not tell. There is no error
+    /// pending that asking could take.
+    fn is_shut_down(&self) -> bool {
+        self.is_stream && linux::is_shut_down(self.fd)
     }
 
     /// By its offset: not at the end, before or behind it.
