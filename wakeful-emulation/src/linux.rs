@@ -76,6 +76,16 @@ pub(crate) fn ready(epoll: RawFd, most: usize) -> Result<Vec<u64>> {
     Ok(events.iter().map(|event| event.u64).collect())
 }
 
+/// `ppoll({fd, events}, 1, 0)`—What the descriptor is ready for now, signals or not.
+pub(crate) fn poll_now(fd: RawFd, events: i16) -> Result<i16> {
+    loop {
+        match poll(fd, events, Some(Duration::ZERO)) {
+            Err(Errno(libc::EINTR)) => {}
+            result => return result,
+        }
+    }
+}
+
 /// `ppoll({fd, events}, 1, timeout)`—What the descriptor is ready for; 0 when the time is over.
 pub(crate) fn poll(fd: RawFd, events: i16, timeout: Option<Duration>) -> Result<i16> {
     let mut entry = libc::pollfd { fd, events, revents: 0 };

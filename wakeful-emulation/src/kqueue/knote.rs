@@ -16,6 +16,8 @@ pub(super) struct Knote {
     flags: u16,
     udata: usize,
     pub(super) is_enabled: bool,
+    /// It stands in the line of those to be looked at.
+    pub(super) is_queued: bool,
     /// Whether epoll has been told of its descriptor.
     pub(super) is_armed: bool,
     /// To be reported, whatever its filter says.
@@ -86,6 +88,7 @@ impl Knote {
             flags: flags & STAYING,
             udata: change.udata as usize,
             is_enabled: change.flags & abi::EV_DISABLE == 0,
+            is_queued: false,
             is_armed: false,
             is_forced: false,
             source,
@@ -149,6 +152,7 @@ impl Knote {
         };
         let clears = self.flags & abi::EV_CLEAR != 0;
         match &mut self.source {
+            Source::Descriptor(descriptor) if clears => descriptor.clear(),
             Source::Empty(empty) if clears => empty.clear(),
             Source::Signal(signal) => signal.clear(found.data),
             Source::User(user) if clears => user.clear(),
@@ -166,6 +170,16 @@ impl Knote {
             After::Again
         };
         (event, after)
+    }
+
+    /// Whether a change makes it another, though its key is the same.
+    pub(super) fn becomes_another(&self, change: &kevent) -> bool {
+        change.flags & abi::EV_ADD != 0
+            && match &self.source {
+                Source::Timer(timer) => timer.is_of_other_clock(change),
+                Source::Descriptor(descriptor) => descriptor.changes_mark(change),
+                _ => false,
+            }
     }
 
     /// Whether there is something to report of which epoll knows nothing.

@@ -43,6 +43,8 @@ struct State {
     keys: HashMap<u64, Key>,
     /// To be looked at by the next scan, whatever epoll says.
     active: VecDeque<u64>,
+    /// Those that were reported, and stay true without epoll's knowing.
+    again: Vec<u64>,
     next: u64,
 }
 
@@ -51,6 +53,19 @@ static QUEUES: Mutex<BTreeMap<RawFd, Arc<Queue>>> = Mutex::new(BTreeMap::new());
 /// When there are so many, those that were closed are looked for.
 static SWEEP_AT: AtomicUsize = AtomicUsize::new(MANY);
 const MANY: usize = 16;
+
+/// The filters that there are.
+const FILTERS: [i16; 9] = [
+    abi::EVFILT_READ,
+    abi::EVFILT_WRITE,
+    abi::EVFILT_EXCEPT,
+    abi::EVFILT_VNODE,
+    abi::EVFILT_EMPTY,
+    abi::EVFILT_SIGNAL,
+    abi::EVFILT_PROC,
+    abi::EVFILT_TIMER,
+    abi::EVFILT_USER,
+];
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
@@ -79,6 +94,7 @@ impl Queue {
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
+            again: Vec::new(),
             next: FIRST_KNOTE,
         };
         let fd = first.into_raw_fd();
@@ -98,7 +114,8 @@ impl Queue {
 
     pub(super) fn find(fd: RawFd) -> Result<Arc<Queue>> {
         let queue = lock(&QUEUES).get(&fd).cloned().ok_or(Errno::BADF)?;
-        if queue.process == std::process::id() { Ok(queue) } else { Err(Errno::BADF) }
+        let is_ours = queue.process == std::process::id() && queue.is_open();
+        if is_ours { Ok(queue) } else { Err(Errno::BADF) }
     }
 
     /// Frees what belongs to a kqueue, and closes it.
@@ -115,12 +132,8 @@ impl Queue {
     /// Whether the number still is that of its epoll.
     fn is_open(&self) -> bool {
         let bell = self.bell.as_raw_fd();
-        let again = linux::control(self.fd, Control::Add, bell, libc::EPOLLIN, BELL);
-        if again.is_ok() {
-            // It is somebody else's epoll by now.
-            let _ = linux::control(self.fd, Control::Delete, bell, 0, 0);
-        }
-        again == Err(Errno(libc::EEXIST))
+        // Of another epoll, in which it is not, this changes nothing.
+        linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
     }
 
     /// Makes one change.
@@ -131,7 +144,11 @@ impl Queue {
         if change.flags & both == both {
             return Err(Errno(libc::EINVAL));
         }
-        if state.knotes.get(&key).is_some_and(|knote| !knote.is_same()) {
+        if !FILTERS.contains(&change.filter) {
+            return Err(Errno(libc::EINVAL));
+        }
+        let is_another = |knote: &Knote| !knote.is_same() || knote.becomes_another(change);
+        if state.knotes.get(&key).is_some_and(is_another) || state.is_stranger(key) {
             state.remove(key, self.fd);
         }
         let is_descriptor = matches!(
@@ -145,8 +162,12 @@ impl Queue {
         if is_descriptor {
             let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
             linux::identity(fd)?;
+            if fd == self.fd {
+                return Err(Errno(libc::EINVAL));
+            }
         }
-        match state.knotes.contains_key(&key) {
+        let is_new = !state.knotes.contains_key(&key);
+        match !is_new {
             true if change.flags & abi::EV_DELETE != 0 => {
                 state.remove(key, self.fd);
                 return Ok(());
@@ -166,13 +187,15 @@ impl Queue {
             return Err(error);
         }
         if let Some(knote) = state.knotes.get_mut(&key) {
-            if change.flags & abi::EV_FORCEONESHOT != 0 {
+            if change.flags & abi::EV_FORCEONESHOT != 0 && !is_new {
                 knote.force();
             }
             let number = knote.number;
             // epoll tells of all the others.
             if knote.is_enabled && knote.is_true_in_memory() {
-                state.active.push_back(number);
+                if !std::mem::replace(&mut knote.is_queued, true) {
+                    state.active.push_back(number);
+                }
                 linux::ring(&self.bell);
             }
         }
@@ -197,8 +220,8 @@ impl Queue {
             }
             let wait = left.map_or(LOOK_ROUND, |left| left.min(LOOK_ROUND));
             match linux::poll(self.fd, libc::POLLIN, Some(wait)) {
-                Ok(ready) if ready & libc::POLLNVAL != 0 => return Err(Errno::BADF),
-                Ok(0) if !self.is_open() => return Err(Errno::BADF),
+                // Closed, or even another kqueue by now.
+                Ok(_) if !self.is_open() => return Err(Errno::BADF),
                 Ok(_) => {}
                 // It may have been the signal that is waited for.
                 Err(error) => match self.collect(events)? {
@@ -218,13 +241,15 @@ impl Queue {
         candidates.retain(|&number| seen.insert(number));
 
         let mut written = 0;
-        let mut again = Vec::new();
+        // Those that found no room, which come first the next time, and those that stay true without epoll's
+        // knowing, which come last.
+        let (mut skipped, mut again) = (VecDeque::new(), Vec::new());
         for number in candidates {
             let Some(&key) = state.keys.get(&number) else {
                 continue;
             };
             if written == events.len() {
-                again.push(number);
+                skipped.push_back(number);
                 continue;
             }
             let Some(knote) = state.knotes.get_mut(&key) else {
@@ -232,12 +257,19 @@ impl Queue {
             };
             let found = match knote.look() {
                 Ok(Some(found)) => found,
-                Ok(None) => continue,
-                Err(_) => {
+                Ok(None) => {
+                    // What epoll tells of may be another file, which had the number before.
+                    if state.is_stranger(key) {
+                        state.remove(key, self.fd);
+                    }
+                    continue;
+                }
+                Err(Errno::BADF) => {
                     // Closed, or another by now.
                     state.remove(key, self.fd);
                     continue;
                 }
+                Err(_) => continue,
             };
             let (event, after) = knote.report(found);
             if let Some(place) = events.get_mut(written) {
@@ -255,7 +287,9 @@ impl Queue {
                 }
             }
         }
-        state.active.extend(again);
+        state.again = again;
+        skipped.append(&mut state.active);
+        state.active = skipped;
         if state.files.has_unwatched {
             // Else the record of that would be taken for something that has happened.
             for number in state.hear() {
@@ -266,7 +300,7 @@ impl Queue {
                 }
             }
         }
-        if !state.active.is_empty() {
+        if !(state.active.is_empty() && state.again.is_empty()) {
             linux::ring(&self.bell);
         }
         Ok(written)
@@ -277,6 +311,12 @@ impl State {
     /// The knotes that may have something to report.
     fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
         let mut numbers: Vec<u64> = self.active.drain(..).collect();
+        for number in &numbers {
+            let key = self.keys.get(number);
+            if let Some(knote) = key.and_then(|key| self.knotes.get_mut(key)) {
+                knote.is_queued = false;
+            }
+        }
         let mut strangers = Vec::new();
         for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
             .map_err(|_| Errno::BADF)?
@@ -285,7 +325,8 @@ impl State {
                 BELL => {}
                 READS | WRITES | EXCEPTS => {
                     let side = self.sides.get(&number).map(AsRawFd::as_raw_fd);
-                    let found = linux::ready(side.ok_or(Errno::BADF)?, most)?;
+                    let found = side.map(|side| linux::ready(side, most));
+                    let found = found.and_then(Result::ok).unwrap_or_default();
                     if found.iter().any(|number| !self.keys.contains_key(number)) {
                         strangers.push(number);
                     }
@@ -295,10 +336,26 @@ impl State {
                 number => numbers.push(number),
             }
         }
+        numbers.append(&mut self.again);
         for side in strangers {
-            self.make_anew(side, first)?;
+            // Without descriptors for it, it is tried again the next time.
+            let _ = self.make_anew(side, first);
         }
         Ok(numbers)
+    }
+
+    /// Whether epoll does not know what a knote's number means by now, so that it is another file than the one
+    /// that epoll was told of. What has no inode of its own, such as an eventfd, cannot be told by that.
+    fn is_stranger(&self, key: Key) -> bool {
+        let Some(knote) = self.knotes.get(&key).filter(|knote| knote.is_armed) else {
+            return false;
+        };
+        let side = knote.side().and_then(|side| self.sides.get(&side));
+        let (Some(epoll), Some((fd, events))) = (side, knote.watched()) else {
+            return false;
+        };
+        let again = linux::control(epoll.as_raw_fd(), Control::Modify, fd, events, knote.number);
+        again == Err(Errno(libc::ENOENT))
     }
 
     /// The epoll of a side, which is in the first.
@@ -313,8 +370,11 @@ impl State {
 
     /// Something in an epoll belongs to a knote that is gone, and cannot be taken out of it.
     fn make_anew(&mut self, side: u64, first: RawFd) -> Result<()> {
-        // Closing it takes it out of the first.
-        self.sides.remove(&side);
+        let earlier = self.sides.remove(&side);
+        if let Some(earlier) = earlier {
+            // A forked child may have it open, so that closing it is not enough.
+            let _ = linux::control(first, Control::Delete, earlier.as_raw_fd(), 0, 0);
+        }
         self.epoll_of(side, first)?;
         let keys: Vec<_> = self.knotes.keys().copied().collect();
         for key in keys {
@@ -344,7 +404,12 @@ impl State {
             _ => return Ok(()),
         };
         if let Some(inotify) = self.files.open()? {
-            linux::control(first, Control::Add, inotify.as_raw_fd(), libc::EPOLLIN, FILES)?;
+            let inotify = inotify.as_raw_fd();
+            let added = linux::control(first, Control::Add, inotify, libc::EPOLLIN, FILES);
+            if added.is_err() {
+                self.files = Files::default();
+                return added;
+            }
         }
         self.files.listen(fd, knote.number, mask)?;
         if let Some(mask) = parent {

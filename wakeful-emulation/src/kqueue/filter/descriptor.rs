@@ -1,6 +1,7 @@
 //! `EVFILT_READ`, `EVFILT_WRITE` and `EVFILT_EXCEPT`: what poll(2) says of a descriptor, and how many bytes there are.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 use crate::kqueue::abi::{self, kevent};
 use crate::kqueue::knote::Found;
@@ -11,12 +12,19 @@ pub(in crate::kqueue) struct Descriptor {
     fd: RawFd,
     direction: Direction,
     is_stream: bool,
+    /// Linux does not tell of room in what was not full: with a mark for writing, this is when it is looked at.
+    clock: Option<OwnedFd>,
+    /// That there is enough room was reported, as far as `EV_CLEAR` is concerned.
+    was_reported: bool,
     /// Report from so many bytes on.
     low_water: Option<i64>,
     identity: Identity,
     /// A regular file or directory, of which epoll knows nothing.
     is_file: bool,
 }
+
+/// How long to wait before looking again whether there is room enough.
+const AGAIN: Duration = Duration::from_millis(1);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Direction {
@@ -40,8 +48,22 @@ impl Descriptor {
         }
         let is_stream = identity.kind == libc::S_IFSOCK
             && linux::socket_option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM);
-        let mut new = Descriptor { fd, direction, is_stream, low_water: None, identity, is_file };
+        let mut new = Descriptor {
+            fd,
+            direction,
+            is_stream,
+            clock: None,
+            was_reported: false,
+            low_water: None,
+            identity,
+            is_file,
+        };
         new.change(change);
+        if new.low_water.is_some() && direction == Direction::Write {
+            let clock = linux::timerfd(libc::CLOCK_MONOTONIC)?;
+            linux::set_timer(&clock, 0, AGAIN, None)?;
+            new.clock = Some(clock);
+        }
         Ok(new)
     }
 
@@ -49,6 +71,12 @@ impl Descriptor {
         if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
             self.low_water = (change.fflags & abi::NOTE_LOWAT != 0).then_some(change.data);
         }
+    }
+
+    /// Whether a change makes it something that epoll is told of otherwise.
+    pub(in crate::kqueue) fn changes_mark(&self, change: &kevent) -> bool {
+        let has_mark = change.fflags & abi::NOTE_LOWAT != 0;
+        self.direction == Direction::Write && has_mark != self.clock.is_some()
     }
 
     /// Whether the number still means what it meant.
@@ -60,6 +88,9 @@ impl Descriptor {
     pub(in crate::kqueue) fn watched(&self, is_edge: bool) -> Option<(RawFd, i32)> {
         if self.is_file {
             return None;
+        }
+        if let Some(clock) = &self.clock {
+            return Some((clock.as_raw_fd(), libc::EPOLLIN));
         }
         let events = match self.direction {
             Direction::Read => libc::EPOLLIN | libc::EPOLLRDHUP,
@@ -96,8 +127,13 @@ impl Descriptor {
             Direction::Write => libc::POLLOUT,
             Direction::Except => libc::POLLPRI,
         };
-        let ready = linux::poll(self.fd, events, Some(std::time::Duration::ZERO))?;
+        if let Some(clock) = &self.clock {
+            linux::count(clock);
+            linux::set_timer(clock, 0, AGAIN, None)?;
+        }
+        let ready = linux::poll_now(self.fd, events)?;
         if ready == 0 {
+            self.was_reported = false;
             return Ok(None);
         }
         let closed = libc::POLLHUP | libc::POLLERR;
@@ -111,6 +147,10 @@ impl Descriptor {
         };
         let is_low = self.low_water.is_some_and(|mark| data < mark);
         if is_low && !is_end {
+            self.was_reported = false;
+            return Ok(None);
+        }
+        if self.was_reported {
             return Ok(None);
         }
         let is_error = ready & libc::POLLERR != 0 && self.identity.kind == libc::S_IFSOCK;
@@ -132,6 +172,11 @@ impl Descriptor {
         let size = linux::identity(self.fd).map_or(0, |now| now.size);
         let data = size - linux::offset(self.fd);
         (data != 0).then_some(Found { data, ..Found::default() })
+    }
+
+    /// It was reported.
+    pub(in crate::kqueue) fn clear(&mut self) {
+        self.was_reported = self.clock.is_some();
     }
 
     fn readable(&self) -> i64 {

@@ -1,7 +1,6 @@
 //! `EVFILT_PROC`: a pidfd, which tells of the end.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::Duration;
 
 use crate::kqueue::abi::{self, kevent};
 use crate::kqueue::knote::Found;
@@ -42,7 +41,7 @@ impl Process {
     /// Whether it has ended, and how, if it is a child that was not waited for.
     pub(in crate::kqueue) fn look(&self) -> Result<Option<Found>> {
         let fd = self.fd.as_raw_fd();
-        let has_ended = linux::poll(fd, libc::POLLIN, Some(Duration::ZERO))? != 0;
+        let has_ended = linux::poll_now(fd, libc::POLLIN)? != 0;
         if !has_ended || self.fflags == 0 {
             return Ok(None);
         }

@@ -6,7 +6,6 @@
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::time::Duration;
 
 use crate::kqueue::abi::kevent;
 use crate::kqueue::knote::Found;
@@ -65,7 +64,7 @@ impl Signal {
     }
 
     fn is_pending(&self) -> bool {
-        let ready = linux::poll(self.pending.as_raw_fd(), libc::POLLIN, Some(Duration::ZERO));
+        let ready = linux::poll_now(self.pending.as_raw_fd(), libc::POLLIN);
         ready == Ok(libc::POLLIN)
     }
 

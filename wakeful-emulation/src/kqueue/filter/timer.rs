@@ -25,12 +25,12 @@ impl Timer {
 
     /// Set anew: what has expired and was not reported is forgotten.
     pub(in crate::kqueue) fn set(&mut self, change: &kevent) -> Result<()> {
-        if clock(change) != self.clock {
-            // Closing the earlier one takes it out of the epoll.
-            *self = Timer::new(change)?;
-            return Ok(());
-        }
         self.start(change)
+    }
+
+    /// Whether it takes another timerfd.
+    pub(in crate::kqueue) fn is_of_other_clock(&self, change: &kevent) -> bool {
+        clock(change) != self.clock
     }
 
     fn start(&self, change: &kevent) -> Result<()> {
