@@ -5,6 +5,7 @@ mod files;
 mod filter;
 mod knote;
 mod queue;
+mod state;
 
 use std::ffi::{c_int, c_uint};
 use std::slice;

@@ -1,0 +1,264 @@
+//! What is known of the events of a kqueue, and in which epoll each is.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use super::abi;
+use super::files::Files;
+use super::knote::{Key, Knote, Source};
+use crate::linux::{self, Control, Errno, Result};
+
+/// What the first epoll calls its own; knotes have higher numbers.
+pub(super) const BELL: u64 = 0;
+const READS: u64 = 1;
+const WRITES: u64 = 2;
+const EXCEPTS: u64 = 3;
+const FILES: u64 = 4;
+const FIRST_KNOTE: u64 = 5;
+
+#[derive(Debug)]
+pub(super) struct State {
+    /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it.
+    sides: BTreeMap<u64, OwnedFd>,
+    pub(super) files: Files,
+    pub(super) knotes: HashMap<Key, Knote>,
+    pub(super) keys: HashMap<u64, Key>,
+    /// To be looked at by the next scan, whatever epoll says.
+    pub(super) active: VecDeque<u64>,
+    /// Those that were reported, and stay true without epoll's knowing.
+    pub(super) again: Vec<u64>,
+    pub(super) next: u64,
+}
+
+impl State {
+    pub(super) fn new() -> State {
+        State {
+            sides: BTreeMap::new(),
+            files: Files::default(),
+            knotes: HashMap::new(),
+            keys: HashMap::new(),
+            active: VecDeque::new(),
+            again: Vec::new(),
+            next: FIRST_KNOTE,
+        }
+    }
+
+    /// The knotes that may have something to report.
+    pub(super) fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
+        let mut numbers: Vec<u64> = self.active.drain(..).collect();
+        for number in &numbers {
+            let key = self.keys.get(number);
+            if let Some(knote) = key.and_then(|key| self.knotes.get_mut(key)) {
+                knote.is_queued = false;
+            }
+        }
+        let mut strangers = Vec::new();
+        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
+            .map_err(|_| Errno::BADF)?
+        {
+            match number {
+                BELL => {}
+                READS | WRITES | EXCEPTS => {
+                    let side = self.sides.get(&number).map(AsRawFd::as_raw_fd);
+                    let found = side.map(|side| linux::ready(side, most));
+                    let found = found.and_then(Result::ok).unwrap_or_default();
+                    if found.iter().any(|number| !self.keys.contains_key(number)) {
+                        strangers.push(number);
+                    }
+                    numbers.extend(found);
+                }
+                FILES => numbers.extend(self.hear()),
+                number => numbers.push(number),
+            }
+        }
+        numbers.append(&mut self.again);
+        for side in strangers {
+            // Without descriptors for it, it is tried again the next time.
+            let _ = self.make_anew(side, first);
+        }
+        Ok(numbers)
+    }
+
+    /// Whether epoll does not know what a knote's number means by now, so that it is another file than the one
+    /// that epoll was told of. What has no inode of its own, such as an eventfd, cannot be told by that.
+    pub(super) fn is_stranger(&self, key: Key) -> bool {
+        let Some(knote) = self.knotes.get(&key).filter(|knote| knote.is_armed) else {
+            return false;
+        };
+        let side = knote.side().and_then(|side| self.sides.get(&side));
+        let (Some(epoll), Some((fd, events))) = (side, knote.watched()) else {
+            return false;
+        };
+        let again = linux::control(epoll.as_raw_fd(), Control::Modify, fd, events, knote.number);
+        again == Err(Errno(libc::ENOENT))
+    }
+
+    /// The epoll of a side, which is in the first.
+    fn epoll_of(&mut self, side: u64, first: RawFd) -> Result<RawFd> {
+        if let Some(epoll) = self.sides.get(&side) {
+            return Ok(epoll.as_raw_fd());
+        }
+        let epoll = linux::epoll(libc::EPOLL_CLOEXEC)?;
+        linux::control(first, Control::Add, epoll.as_raw_fd(), libc::EPOLLIN, side)?;
+        Ok(self.sides.entry(side).or_insert(epoll).as_raw_fd())
+    }
+
+    /// Something in an epoll belongs to a knote that is gone, and cannot be taken out of it.
+    fn make_anew(&mut self, side: u64, first: RawFd) -> Result<()> {
+        let earlier = self.sides.remove(&side);
+        if let Some(earlier) = earlier {
+            // A forked child may have it open, so that closing it is not enough.
+            let _ = linux::control(first, Control::Delete, earlier.as_raw_fd(), 0, 0);
+        }
+        self.epoll_of(side, first)?;
+        let keys: Vec<_> = self.knotes.keys().copied().collect();
+        for key in keys {
+            let Some(knote) = self.knotes.get_mut(&key) else {
+                continue;
+            };
+            if knote.side() == Some(side) {
+                knote.is_armed = false;
+                // One that was closed meanwhile is found out when it is looked at.
+                let _ = self.arm(key, first);
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells inotify of a knote's file, if there is one to be told of.
+    pub(super) fn listen(&mut self, key: Key, first: RawFd) -> Result<()> {
+        let Some(knote) = self.knotes.get(&key) else {
+            return Ok(());
+        };
+        let (fd, mask, parent) = match &knote.source {
+            Source::Vnode(vnode) => (vnode.fd(), vnode.mask(), vnode.parent_mask()),
+            Source::Descriptor(descriptor) => match descriptor.listens() {
+                Some((fd, mask)) => (fd, mask, None),
+                None => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        if let Some(inotify) = self.files.open()? {
+            let inotify = inotify.as_raw_fd();
+            let added = linux::control(first, Control::Add, inotify, libc::EPOLLIN, FILES);
+            if added.is_err() {
+                self.files = Files::default();
+                return added;
+            }
+        }
+        self.files.listen(fd, knote.number, mask)?;
+        if let Some(mask) = parent {
+            // Without it there is less to tell: it may be nobody's to look into.
+            let _ = self.files.listen_to_parent(fd, knote.number, mask);
+        }
+        Ok(())
+    }
+
+    /// Takes in what has happened to files: the knotes that it concerns.
+    pub(super) fn hear(&mut self) -> Vec<u64> {
+        let heard = self.files.hear();
+        for heard in &heard {
+            let key = self.keys.get(&heard.number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Vnode(vnode)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            vnode.hear(heard);
+        }
+        let numbers: BTreeSet<u64> = heard.iter().map(|heard| heard.number).collect();
+        for number in &numbers {
+            let key = self.keys.get(number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Vnode(vnode)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            let was_moved = vnode.tell_apart();
+            if let (true, Some(mask)) = (was_moved, vnode.parent_mask()) {
+                let _ = self.files.listen_to_parent(vnode.fd(), *number, mask);
+            }
+        }
+        numbers.into_iter().collect()
+    }
+
+    /// Tells epoll of a knote's descriptor, or not to tell of it any more.
+    pub(super) fn arm(&mut self, key: Key, first: RawFd) -> Result<()> {
+        let Some(side) = self.knotes.get(&key).map(Knote::side) else {
+            return Ok(());
+        };
+        let epoll = match side {
+            Some(side) => self.epoll_of(side, first)?,
+            None => first,
+        };
+        let Some(knote) = self.knotes.get_mut(&key) else {
+            return Ok(());
+        };
+        let Some((fd, events)) = knote.watched() else {
+            return Ok(());
+        };
+        if !knote.is_enabled {
+            if std::mem::take(&mut knote.is_armed) {
+                let _ = linux::control(epoll, Control::Delete, fd, 0, 0);
+            }
+            return Ok(());
+        }
+        let operation = if knote.is_armed { Control::Modify } else { Control::Add };
+        let result = match linux::control(epoll, operation, fd, events, knote.number) {
+            Err(Errno(libc::ENOENT)) => {
+                linux::control(epoll, Control::Add, fd, events, knote.number)
+            }
+            Err(Errno(libc::EEXIST)) => {
+                linux::control(epoll, Control::Modify, fd, events, knote.number)
+            }
+            // A device that cannot be waited for.
+            Err(Errno(libc::EPERM)) => Err(Errno(libc::EINVAL)),
+            result => result,
+        };
+        knote.is_armed = result.is_ok();
+        result
+    }
+
+    pub(super) fn remove(&mut self, key: Key, first: RawFd) {
+        if let Some(knote) = self.knotes.get_mut(&key) {
+            knote.is_enabled = false;
+            let number = knote.number;
+            let _ = self.arm(key, first);
+            self.keys.remove(&number);
+            self.files.forget(number);
+            self.knotes.remove(&key);
+        }
+    }
+}
+
+impl Knote {
+    /// In which of the two it is; `None` for what is in the first epoll, or in none.
+    fn side(&self) -> Option<u64> {
+        match &self.source {
+            Source::Descriptor(descriptor) if !descriptor.is_file() => Some(match self.key.1 {
+                abi::EVFILT_READ => READS,
+                abi::EVFILT_WRITE => WRITES,
+                _ => EXCEPTS,
+            }),
+            _ => None,
+        }
+    }
+
+    fn watched(&self) -> Option<(RawFd, i32)> {
+        match &self.source {
+            Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
+            Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
+            Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
+            Source::Empty(empty) => Some((empty.raw_fd(), libc::EPOLLIN)),
+            Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN)),
+            Source::User(_) | Source::Vnode(_) => None,
+        }
+    }
+
+    /// Whether it stays true without epoll's knowing.
+    pub(super) fn is_in_memory(&self) -> bool {
+        match &self.source {
+            Source::Descriptor(descriptor) => descriptor.is_file(),
+            Source::Process(_) | Source::Signal(_) | Source::Timer(_) => false,
+            Source::Empty(_) | Source::User(_) | Source::Vnode(_) => true,
+        }
+    }
+}
