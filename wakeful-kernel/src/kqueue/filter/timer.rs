@@ -5,7 +5,7 @@ use crate::kqueue::{BuildError, System};
 
 /// `EVFILT_TIMER`—A time is over.
 ///
-/// The finest unit that the system has is taken, and what is finer still is rounded up: never early. Adding a
+/// What is finer than the system's finest unit is rounded up: never early. Adding a
 /// timer that there is sets it anew. Reported with [`Mode::Clear`](crate::kqueue::Mode::Clear), whichever mode is
 /// asked for, and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,8 @@ impl Subject for Timer {
         let time = match self.when {
             When::After(time) => {
                 description.is_once = true;
-                time
+                // Not every kernel takes zero.
+                time.max(Duration::from_nanos(1))
             }
             When::Every(period) => period.max(Duration::from_nanos(1)),
             When::At(time) => {
@@ -65,21 +66,51 @@ impl Subject for Timer {
     }
 }
 
-/// In the finest unit in which the number can be said.
+/// Whole milliseconds as such, since older kernels know no other unit, and the rest in the coarsest unit that says
+/// it exactly; what cannot be said exactly is rounded up.
 fn amount(system: &System, time: Duration) -> (u32, i64) {
     let units = &system.timer;
-    let finest_first = [
-        (units.nanoseconds, 1),
-        (units.microseconds, 1_000),
+    let coarsest_first = [
         (Some(units.milliseconds), 1_000_000),
+        (units.microseconds, 1_000),
+        (units.nanoseconds, 1),
         (units.seconds, 1_000_000_000),
     ];
-    let mut available = finest_first.iter().filter_map(|&(unit, length)| Some((unit?, length)));
-    let fits = available.find_map(|(unit, length)| {
+    let available = || coarsest_first.iter().filter_map(|&(unit, length)| Some((unit?, length)));
+    let in_units_of = |(unit, length): (u32, u128)| {
         let amount = i64::try_from(time.as_nanos().div_ceil(length)).ok()?;
         // Kernels count nanoseconds in 63 bits whatever the unit, and some their number in 31.
         let is_safe = length == 1 || amount < i64::from(i32::MAX);
         is_safe.then_some((unit, amount))
-    });
-    fits.unwrap_or((units.seconds.unwrap_or(units.milliseconds), i64::from(i32::MAX)))
+    };
+    let exact = available().filter(|&(_, length)| time.as_nanos() % length == 0);
+    let rounded = available().filter(|&(_, length)| time.as_nanos() % length != 0).rev();
+    let longest = (units.seconds.unwrap_or(units.milliseconds), i64::from(i32::MAX));
+    exact.chain(rounded).find_map(in_units_of).unwrap_or(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kqueue::system::{APPLE, DRAGONFLY, FREEBSD, NETBSD};
+
+    #[test]
+    fn each_time_in_a_unit_that_says_it() {
+        let (ms, us, ns) = (Duration::from_millis, Duration::from_micros, Duration::from_nanos);
+        for (system, time, expected) in [
+            (&FREEBSD, ms(1500), (2, 1500)),
+            (&FREEBSD, us(1500), (4, 1500)),
+            (&FREEBSD, ns(1501), (8, 1501)),
+            (&NETBSD, ms(20), (0, 20)),
+            (&NETBSD, us(1), (2, 1)),
+            (&APPLE, ns(7), (4, 7)),
+            (&DRAGONFLY, us(1500), (0, 2)),
+            (&DRAGONFLY, ns(1), (0, 1)),
+            (&FREEBSD, Duration::from_secs(1 << 31), (8, (1 << 31) * 1_000_000_000)),
+            (&FREEBSD, Duration::MAX, (1, i64::from(i32::MAX))),
+            (&DRAGONFLY, Duration::MAX, (0, i64::from(i32::MAX))),
+        ] {
+            assert_eq!(amount(system, time), expected, "{} {time:?}", system.name);
+        }
+    }
 }
