@@ -5,7 +5,7 @@
 mod common;
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -18,6 +18,15 @@ use wakeful::unix::SourceFd;
 use wakeful::{Events, Interest, Poll, Registered, Registry, Token, Trigger, Waker, pipe};
 
 const LEVEL: Interest = Interest::READABLE.with_trigger(Trigger::Level);
+
+/// By a number that no other test of this process is going to take when it is closed.
+fn elsewhere(fd: impl Into<OwnedFd>) -> OwnedFd {
+    // SAFETY: the call takes integers.
+    let number = unsafe { libc::fcntl(fd.into().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 700) };
+    assert!(number >= 700);
+    // SAFETY: the call succeeded, so it is open, and nothing else owns it.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
 
 every_backend! {
     fn a_second_registration_is_refused(backend) {
@@ -171,12 +180,14 @@ every_backend! {
     fn a_bare_descriptor_closed_without_deregistering_makes_room(backend) {
         let mut events = Loop::new(backend);
         let (left, _right) = std::os::unix::net::UnixStream::pair().unwrap();
+        let left = elsewhere(left);
         let fd = left.as_raw_fd();
         events.registry().register(&mut SourceFd(&fd), Token(0), LEVEL).unwrap();
         drop(left);
         events.expect_silence_briefly();
         // Whatever takes the number over can be registered.
         let (left, mut right) = std::os::unix::net::UnixStream::pair().unwrap();
+        let left = elsewhere(left);
         let fd = left.as_raw_fd();
         events.registry().register(&mut SourceFd(&fd), Token(1), LEVEL).unwrap();
         right.write_all(b"x").unwrap();

@@ -43,15 +43,26 @@ pub struct Change(sys::kevent);
 impl Change {
     pub(super) const NOTHING: Change = Change(sys::NOTHING);
 
-    /// `EV_ADD`—Waits for something from now on; `user_data` comes back with each event of it.
+    /// `EV_ADD | EV_ENABLE`—Waits for something from now on; `user_data` comes back with each event of it.
     ///
-    /// What is waited for already is changed: its mode, its user data, and what of it is waited for.
+    /// What is waited for already is enabled, its user data replaced, and what of it is waited for. Its mode stays on
+    /// most systems: delete it first to change that.
     ///
     /// # Errors
     ///
     /// [`BuildError`]: this system has not got that.
     #[doc(alias = "EV_ADD")]
     pub fn add(subject: impl Subject, mode: Mode, user_data: usize) -> Result<Change, BuildError> {
+        // Of an event that is there, EV_ADD alone enables nothing, whatever the manuals say.
+        Change::add_with(subject, mode, sys::EV_ENABLE, user_data)
+    }
+
+    fn add_with(
+        subject: impl Subject,
+        mode: Mode,
+        more: u32,
+        user_data: usize,
+    ) -> Result<Change, BuildError> {
         let description = subject.describe(System::CURRENT)?;
         let mode = match mode {
             Mode::Level => 0,
@@ -60,8 +71,8 @@ impl Change {
             Mode::Dispatch => sys::EV_DISPATCH,
             Mode::ClearDispatch => sys::EV_CLEAR | sys::EV_DISPATCH,
         };
-        let flags = sys::EV_ADD | mode | if description.is_once { sys::EV_ONESHOT } else { 0 };
-        Ok(Change::new(&description, flags, user_data))
+        let once = if description.is_once { sys::EV_ONESHOT } else { 0 };
+        Ok(Change::new(&description, sys::EV_ADD | mode | once | more, user_data))
     }
 
     /// `EV_ADD | EV_DISABLE`—As [`add`](Change::add), silent until it is enabled.
@@ -74,7 +85,7 @@ impl Change {
         mode: Mode,
         user_data: usize,
     ) -> Result<Change, BuildError> {
-        Change::add(subject, mode, user_data).map(|change| change.with(sys::EV_DISABLE))
+        Change::add_with(subject, mode, sys::EV_DISABLE, user_data)
     }
 
     /// `EV_DELETE`—Waits for it no more. What has not been reported is not.

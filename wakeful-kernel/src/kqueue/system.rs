@@ -154,7 +154,7 @@ pub const APPLE: System = System {
         seconds: Some(1),
         absolute: Some(8),
     },
-    out_of_band: 0x2000,
+    out_of_band: 2,
     open_to_watch: 0x8000,
 };
 

@@ -6,9 +6,8 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wakeful_kernel::descriptor::Identity;
 use wakeful_kernel::kqueue::filter::{Direction, Except, Read, User, Write};
@@ -23,17 +22,30 @@ use super::Adapter;
 use crate::event::Event;
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
 
-type Table = HashMap<RawFd, (Token, Interest)>;
-
 #[derive(Debug)]
 pub(super) struct KqueueAdapter {
     kqueue: Kqueue,
     table: Mutex<Table>,
     /// What the kernel fills, reused from wait to wait; locked for the length of a wait.
     found: Mutex<Vec<kqueue::Event>>,
-    /// How many registrations there are that only wait for errors; they take some care.
-    errors_only: AtomicUsize,
     wake: OnceLock<Wake>,
+    creation: Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<RawFd, Entry>,
+    /// The generation of the next registration.
+    next: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    token: Token,
+    interest: Interest,
+    /// What the kernel's events come with. None is used again, so that those of an earlier registration, which
+    /// another thread has fetched already, are told from those of this.
+    generation: usize,
 }
 
 /// What interrupts a wait. There is one; its filter and number tell it from registrations.
@@ -56,8 +68,8 @@ impl KqueueAdapter {
             kqueue: Kqueue::new()?,
             table: Mutex::default(),
             found: Mutex::default(),
-            errors_only: AtomicUsize::new(0),
             wake: OnceLock::new(),
+            creation: Mutex::default(),
         })
     }
 
@@ -65,25 +77,10 @@ impl KqueueAdapter {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(&self, table: &mut Table, fd: RawFd, token: Token, interest: Interest) {
-        if is_errors_only(interest) {
-            self.errors_only.fetch_add(1, Ordering::Relaxed);
-        }
-        let _ = self.remove(table, fd);
-        table.insert(fd, (token, interest));
-    }
-
-    fn remove(&self, table: &mut Table, fd: RawFd) -> io::Result<Interest> {
-        let (_, interest) = table.remove(&fd).ok_or(io::Error::from_raw_os_error(libc::ENOENT))?;
-        if is_errors_only(interest) {
-            self.errors_only.fetch_sub(1, Ordering::Relaxed);
-        }
-        Ok(interest)
-    }
-
     /// Whether the kernel still has what the table says: closing a descriptor deletes its events.
-    fn is_current(&self, fd: RawFd, token: Token, interest: Interest) -> bool {
-        let mut probes = directions(fd, interest).map(|it| Change::probe(it, token.0));
+    fn is_current(&self, fd: RawFd, entry: Entry) -> bool {
+        let mut probes =
+            directions(fd, entry.interest).map(|it| Change::probe(it, entry.generation));
         match probes.next() {
             Some(Ok(probe)) => self.kqueue.apply([probe]).is_ok(),
             _ => true,
@@ -91,20 +88,16 @@ impl KqueueAdapter {
     }
 
     /// Adds the directions of an interest, and deletes those of an earlier one that are not among them.
-    fn set(
-        &self,
-        fd: RawFd,
-        token: Token,
-        interest: Interest,
-        before: Option<Interest>,
-    ) -> io::Result<()> {
+    fn set(&self, fd: RawFd, entry: Entry, before: Option<Interest>) -> io::Result<()> {
+        let Entry { interest, generation, .. } = entry;
         // Not every kernel changes the mode of an event that there is.
         let is_mode_kept = before.is_none_or(|before| before.trigger() == interest.trigger());
         let stays = |it| is_mode_kept && directions(fd, interest).any(|wanted| wanted == it);
         let earlier = before.into_iter().flat_map(|before| directions(fd, before));
         let deletions = earlier.filter(|&it| !stays(it)).map(Change::delete);
         let deletion_count = deletions.clone().count();
-        let additions = directions(fd, interest).map(|it| Change::add(it, mode(interest), token.0));
+        let additions =
+            directions(fd, interest).map(|it| Change::add(it, mode(interest), generation));
         // What the system has not got is refused before anything is changed.
         let mut changes = [const { None }; 6];
         for (place, change) in changes.iter_mut().zip(deletions.chain(additions)) {
@@ -113,12 +106,14 @@ impl KqueueAdapter {
         let Err(error) = self.kqueue.apply(changes.into_iter().flatten()) else {
             return Ok(());
         };
+        let others_are_told = interest.is_readable() || interest.is_writable();
         let is_harmless = |error: &ChangeError| match error.io_error().raw_os_error() {
             // Its descriptor was closed, and another has the number.
             Some(libc::ENOENT) => *error.index() < deletion_count,
             // What old macOS says of a pipe whose other end is closed, having added the event.
-            Some(libc::EPIPE) => true,
-            _ => false,
+            Some(libc::EPIPE) => self.is_current(fd, entry),
+            // There is no out-of-band data of such a descriptor.
+            _ => *error.filter() == Some(Filter::Except) && others_are_told,
         };
         let Some(first) = error.errors().iter().find(|error| !is_harmless(error)) else {
             return Ok(());
@@ -142,117 +137,138 @@ impl KqueueAdapter {
     /// Takes over what the kernel has found; answers whether a waker woke.
     fn take(&self, found: &[kqueue::Event], events: &mut Vec<Event>) -> bool {
         let mut woken = false;
+        let table = self.table();
         // Where the event of each descriptor is that may have another.
         let mut places = HashMap::new();
-        let is_of = |filter| move |event: &kqueue::Event| event.filter() == Some(filter);
-        let may_be_two =
-            found.iter().any(is_of(Filter::Write)) && !found.iter().all(is_of(Filter::Write));
+        let mut filters = found.iter().map(kqueue::Event::raw_filter);
+        let first = filters.next();
+        let may_be_two = filters.any(|filter| Some(filter) != first);
         for event in found {
             if self.wake.get().is_some_and(|wake| wake.sent(event)) {
                 woken = true;
                 continue;
             }
-            let place = if may_be_two { places.get(&event.ident()).copied() } else { None };
-            if event.is_dispatched() && place.is_none() {
-                self.silence(event);
+            if let Some(Filter::Aio | Filter::AioList) = event.filter() {
+                // It was not registered here, but with the operation, and comes with what that was given.
+                let is_one = event.filter() == Some(Filter::Aio);
+                let ready = if is_one { Readiness::AIO } else { Readiness::LIO };
+                events.push(Event::new(ready, Token(event.user_data())));
+                continue;
             }
-            let Some(ready) = self.readiness(event) else {
+            let fd = event.ident() as RawFd;
+            let entry = table.entries.get(&fd);
+            let Some(&entry) = entry.filter(|entry| entry.generation == event.user_data()) else {
                 continue;
             };
+            let place = if may_be_two { places.get(&fd).copied() } else { None };
+            if event.is_dispatched() && place.is_none() {
+                self.silence(event, entry);
+            }
+            let Some(ready) = readiness(event, entry) else {
+                continue;
+            };
+            if is_errors_only(entry.interest) {
+                self.after_an_error(fd, entry);
+            }
             if let Some(place) = place.and_then(|at: usize| events.get_mut(at)) {
                 *place = Event::new(place.readiness() | ready, place.token());
                 continue;
             }
             if may_be_two {
-                places.insert(event.ident(), events.len());
+                places.insert(fd, events.len());
             }
-            events.push(Event::new(ready, Token(event.user_data())));
+            events.push(Event::new(ready, entry.token));
         }
         woken
     }
 
-    /// What an event says; `None` if it says nothing to who waits for errors only.
-    fn readiness(&self, event: &kqueue::Event) -> Option<Readiness> {
-        let ready = match event.filter() {
-            Some(Filter::Read) => Readiness::IN,
-            Some(Filter::Write) => Readiness::OUT,
-            Some(Filter::Except) => Readiness::PRI,
-            Some(Filter::Aio) => Readiness::AIO,
-            Some(Filter::AioList) => Readiness::LIO,
-            _ => Readiness::empty(),
-        };
-        if ready == Readiness::IN && self.waits_for_errors_only(event) {
-            return errors_of(event);
-        }
-        if !event.is_end() {
-            return Some(ready);
-        }
-        Some(match (event.socket_error(), ready) {
-            (Some(_), ready) => ready | Readiness::ERR | Readiness::HUP,
-            (None, Readiness::OUT) if is_pipe(event) => ready | Readiness::WRHUP | Readiness::ERR,
-            (None, Readiness::OUT) => ready | Readiness::WRHUP,
-            (None, ready) => ready | Readiness::RDHUP,
-        })
-    }
-
-    fn waits_for_errors_only(&self, event: &kqueue::Event) -> bool {
-        let is_it = |&(_, interest): &(Token, Interest)| is_errors_only(interest);
-        self.errors_only.load(Ordering::Relaxed) > 0
-            && self.table().get(&(event.ident() as RawFd)).is_some_and(is_it)
-    }
-
     /// One direction of a one-shot was reported: the others are to be silent, too.
-    fn silence(&self, event: &kqueue::Event) {
+    fn silence(&self, event: &kqueue::Event, entry: Entry) {
         let fd = event.ident() as RawFd;
-        let table = self.table();
-        let Some(&(token, interest)) = table.get(&fd) else {
-            return;
-        };
-        let others = directions(fd, interest).filter(|it| Some(it.filter()) != event.filter());
+        let others = directions(fd, entry.interest);
+        let others = others.filter(|it| Some(it.filter()) != event.filter());
+        let silent = others.filter_map(|it| Change::disable(it, entry.generation).ok());
         // One that is not there went with its descriptor.
-        let _ = self.kqueue.apply(others.filter_map(|it| Change::disable(it, token.0).ok()));
+        let _ = self.kqueue.apply(silent);
+    }
+
+    /// What waits for errors only is an edge to the kernel, until there is one: what else happens must not be
+    /// told again and again.
+    fn after_an_error(&self, fd: RawFd, entry: Entry) {
+        let all = || directions(fd, entry.interest);
+        let _ = match entry.interest.trigger() {
+            Trigger::Edge => Ok(()),
+            Trigger::Level => self.kqueue.apply(
+                all()
+                    .flat_map(|it| {
+                        [Change::delete(it), Change::add(it, Mode::Level, entry.generation)]
+                    })
+                    .flatten(),
+            ),
+            Trigger::Oneshot | Trigger::EdgeOneshot => {
+                let silent = all().filter_map(|it| Change::disable(it, entry.generation).ok());
+                self.kqueue.apply(silent)
+            }
+        };
     }
 }
 
 impl Adapter for KqueueAdapter {
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut table = self.table();
-        if let Some(&(token, interest)) = table.get(&fd) {
-            if self.is_current(fd, token, interest) {
+        if let Some(&entry) = table.entries.get(&fd) {
+            if self.is_current(fd, entry) {
                 return Err(io::Error::from_raw_os_error(libc::EEXIST));
             }
-            self.remove(&mut table, fd)?;
+            table.entries.remove(&fd);
         }
-        self.set(fd, token, interest, None)?;
-        self.insert(&mut table, fd, token, interest);
+        let entry = table.entry(token, interest);
+        self.set(fd, entry, None)?;
+        table.entries.insert(fd, entry);
         Ok(())
     }
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut table = self.table();
-        let missing = || io::Error::from_raw_os_error(libc::ENOENT);
-        let &(_, before) = table.get(&fd).ok_or_else(missing)?;
-        self.set(fd, token, interest, Some(before))?;
-        self.insert(&mut table, fd, token, interest);
+        let before = table.entries.get(&fd).ok_or_else(missing)?.interest;
+        let entry = table.entry(token, interest);
+        self.set(fd, entry, Some(before))?;
+        table.entries.insert(fd, entry);
         Ok(())
     }
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut table = self.table();
-        let interest = self.remove(&mut table, fd)?;
+        let Entry { interest, .. } = table.entries.remove(&fd).ok_or_else(missing)?;
         Ok(self.kqueue.apply(directions(fd, interest).filter_map(|it| Change::delete(it).ok()))?)
     }
 
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.clear();
         let room = events.capacity() - events.len();
-        found.reserve(room);
-        self.kqueue.wait_for_some(&mut found, room, timeout)?;
-        Ok(self.take(&found, events))
+        // What cannot be added to the clock is longer than anyone waits.
+        let deadline = match timeout {
+            None | Some(Duration::ZERO) => None,
+            Some(timeout) => Instant::now().checked_add(timeout),
+        };
+        let (before, mut left) = (events.len(), timeout);
+        loop {
+            found.clear();
+            found.reserve(room);
+            let count = self.kqueue.wait_for_some(&mut found, room, left)?;
+            let woken = self.take(&found, events);
+            if count == 0 || woken || events.len() > before {
+                return Ok(woken);
+            }
+            // All of it was of registrations that are over, or nothing to those who wait for errors.
+            if let Some(deadline) = deadline {
+                left = Some(deadline.saturating_duration_since(Instant::now()));
+            }
+        }
     }
 
     fn prepare_wake(&self) -> io::Result<()> {
+        let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.wake.get().is_some() {
             return Ok(());
         }
@@ -261,7 +277,6 @@ impl Adapter for KqueueAdapter {
             let _ = self.wake.set(Wake::User);
             return Ok(());
         }
-        // Two threads may do this at the same time: the one that comes too late closes its own.
         let (reader, writer) = pipe()?;
         self.kqueue.apply([Change::add(Read::new(&reader), Mode::Clear, 0)?])?;
         let _ = self.wake.set(Wake::Pipe { reader, writer });
@@ -306,6 +321,40 @@ impl Adapter for KqueueAdapter {
     }
 }
 
+impl Table {
+    fn entry(&mut self, token: Token, interest: Interest) -> Entry {
+        self.next = self.next.wrapping_add(1);
+        Entry { token, interest, generation: self.next }
+    }
+}
+
+fn missing() -> io::Error {
+    io::Error::from_raw_os_error(libc::ENOENT)
+}
+
+/// What an event says; `None` if it says nothing to who waits for errors only.
+fn readiness(event: &kqueue::Event, entry: Entry) -> Option<Readiness> {
+    if is_errors_only(entry.interest) {
+        return errors_of(event);
+    }
+    let ready = match event.filter() {
+        Some(Filter::Read) => Readiness::IN,
+        Some(Filter::Write) => Readiness::OUT,
+        // The end is told by the others.
+        Some(Filter::Except) => return Some(Readiness::PRI),
+        _ => Readiness::empty(),
+    };
+    if !event.is_end() {
+        return Some(ready);
+    }
+    Some(match (event.socket_error(), ready) {
+        (Some(_), ready) => ready | Readiness::ERR | Readiness::HUP,
+        (None, Readiness::OUT) if is_pipe(event) => ready | Readiness::WRHUP | Readiness::ERR,
+        (None, Readiness::OUT) => ready | Readiness::WRHUP,
+        (None, ready) => ready | Readiness::RDHUP,
+    })
+}
+
 impl Wake {
     /// Whether the event comes from it; if so, it is made ready for the next.
     fn sent(&self, event: &kqueue::Event) -> bool {
@@ -345,10 +394,11 @@ fn is_errors_only(interest: Interest) -> bool {
 
 fn mode(interest: Interest) -> Mode {
     match interest.trigger() {
+        _ if is_errors_only(interest) => Mode::Clear,
         Trigger::Edge => Mode::Clear,
         Trigger::Level => Mode::Level,
-        Trigger::Oneshot => Mode::Dispatch,
-        Trigger::EdgeOneshot => Mode::ClearDispatch,
+        // Armed while it is ready it reports in either way, and once; and not every kernel has both flags.
+        Trigger::Oneshot | Trigger::EdgeOneshot => Mode::Dispatch,
     }
 }
 

@@ -21,6 +21,9 @@ enum When {
     At(SystemTime),
 }
 
+/// Longer than anyone waits, and short enough for every kernel to add it to its clock.
+const LONGEST: Duration = Duration::from_secs(1_000_000_000);
+
 impl Timer {
     /// Once, when so much time has passed, by a number of the caller's.
     pub fn after(id: usize, time: Duration) -> Timer {
@@ -47,9 +50,9 @@ impl Subject for Timer {
             When::After(time) => {
                 description.is_once = true;
                 // Not every kernel takes zero.
-                time.max(Duration::from_nanos(1))
+                time.clamp(Duration::from_nanos(1), LONGEST)
             }
-            When::Every(period) => period.max(Duration::from_nanos(1)),
+            When::Every(period) => period.clamp(Duration::from_nanos(1), LONGEST),
             When::At(time) => {
                 let missing = Some("time of day");
                 let error = BuildError { filter: Filter::Timer, missing };
@@ -106,7 +109,7 @@ mod tests {
             (&APPLE, ns(7), (4, 7)),
             (&DRAGONFLY, us(1500), (0, 2)),
             (&DRAGONFLY, ns(1), (0, 1)),
-            (&FREEBSD, Duration::from_secs(1 << 31), (8, (1 << 31) * 1_000_000_000)),
+            (&FREEBSD, LONGEST, (8, 1_000_000_000 * 1_000_000_000)),
             (&FREEBSD, Duration::MAX, (1, i64::from(i32::MAX))),
             (&DRAGONFLY, Duration::MAX, (0, i64::from(i32::MAX))),
         ] {

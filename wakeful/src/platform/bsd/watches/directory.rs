@@ -22,13 +22,24 @@ pub(super) struct Identity {
 pub(super) struct Entry {
     pub(super) identity: Identity,
     pub(super) kind: FileType,
+    /// When it was changed last.
+    changed: (i64, i64),
 }
 
 impl Entry {
     #[allow(clippy::unnecessary_cast)]
     fn of(stat: &Stat) -> Entry {
         let identity = Identity { device: stat.st_dev as u64, inode: stat.st_ino as u64 };
-        Entry { identity, kind: FileType::from_raw_mode(stat.st_mode as _) }
+        let changed = (stat.st_ctime as i64, stat.st_ctime_nsec as i64);
+        Entry { identity, kind: FileType::from_raw_mode(stat.st_mode as _), changed }
+    }
+
+    /// Whether it is the one that it was. Numbers of files are used again, at once, unless somebody holds them
+    /// open; of links and devices, which nobody does, one that has changed is taken for another.
+    pub(super) fn is(&self, earlier: &Entry, is_held: bool) -> bool {
+        let is_file = matches!(self.kind, FileType::RegularFile | FileType::Directory);
+        (self.identity, self.kind) == (earlier.identity, earlier.kind)
+            && (is_held || is_file || self.changed == earlier.changed)
     }
 
     pub(super) fn is_directory(&self) -> bool {
@@ -39,6 +50,11 @@ impl Entry {
 /// What is open.
 pub(super) fn look(fd: impl AsFd) -> io::Result<Entry> {
     Ok(Entry::of(&rustix::fs::fstat(fd)?))
+}
+
+/// Whether what is open has a name.
+pub(super) fn has_name(fd: impl AsFd) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_nlink > 0)
 }
 
 /// What a name in a directory leads to, through links or not.

@@ -105,10 +105,12 @@ impl Watches {
         let (roots, mut desk) = state.desk(&self.kqueue);
         let known = desk.changes.len();
         let root = if is_directory {
-            Root::Tree(Tree::new(id, watch, &absolute, &mut desk)?)
+            Tree::new(id, watch, &absolute, &mut desk).map(Root::Tree)
         } else {
-            Root::Path(PathWatch::new(id, watch, absolute, &mut desk)?)
+            PathWatch::new(id, watch, absolute, &mut desk).map(Root::Path)
         };
+        // Nobody knows of a watch that failed.
+        let root = root.inspect_err(|_| desk.changes.truncate(known))?;
         roots.insert(id, root);
         if desk.changes.len() > known {
             desk.nudge();

@@ -7,7 +7,7 @@ use wakeful_kernel::kqueue::filter::VnodeEvents;
 
 use super::directory::{self, Entry};
 use super::{Desk, ENTRIES, Fate, OF_FILE, Role, WRITTEN, Watched, cookie};
-use crate::platform::way::{End, Way, is_missing};
+use crate::platform::way::{End, StepKind, Way, is_missing};
 use crate::watch::{Change, Kind, Kinds, Watch, WatchId};
 
 /// How often the way may change while it is being watched, before what was found is taken for good.
@@ -98,7 +98,9 @@ impl PathWatch {
         match (before, now) {
             (Some(_), None) if was_renamed => self.tell(Kind::RenamedFrom(cookie()), desk),
             (Some(_), None) => self.tell(Kind::Removed, desk),
-            (before, Some(now)) if before != Some(now) => self.tell(Kind::Created, desk),
+            (before, Some(now)) if before.is_none_or(|it| it.identity != now.identity) => {
+                self.tell(Kind::Created, desk);
+            }
             _ => {}
         }
         self.known = now;
@@ -136,6 +138,8 @@ impl PathWatch {
             let opened = directory::open_path(&step.directory);
             match opened.and_then(|fd| desk.watch(self.id, Role::Step, fd, OF_STEP)) {
                 Ok(watched) => self.steps.push(watched),
+                // A precaution, without which it goes on, too.
+                Err(_) if step.kind == StepKind::Folder => {}
                 // The next attempt finds out.
                 Err(error) if is_missing(&error) => {}
                 Err(error) => result = Err(error),
@@ -149,7 +153,9 @@ impl PathWatch {
         };
         let identified = found.and_then(|fd| Ok((directory::look(&fd)?, fd)));
         match (before, identified) {
-            (Some(before), Ok((entry, _))) if before.0 == entry => self.file = Some(before),
+            (Some(before), Ok((entry, _))) if before.0.identity == entry.identity => {
+                self.file = Some(before)
+            }
             (before, identified) => {
                 if let Some((_, watched)) = before {
                     desk.unwatch(watched);

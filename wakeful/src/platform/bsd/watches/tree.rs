@@ -35,6 +35,8 @@ pub(super) struct Tree {
     entered: HashMap<Identity, usize>,
     /// Those whose entries are to be looked at.
     changed: BTreeSet<usize>,
+    /// Those that could not be listed.
+    unlisted: BTreeSet<usize>,
 }
 
 /// Something in the tree.
@@ -84,6 +86,7 @@ impl Tree {
             top: 0,
             entered: HashMap::new(),
             changed: BTreeSet::new(),
+            unlisted: BTreeSet::new(),
         };
         let result = new.begin(absolute, desk, &mut |directories, path| {
             if let Some(progress) = &mut progress {
@@ -110,7 +113,15 @@ impl Tree {
         self.take_in(self.top, watched, true);
         let mut left = vec![self.top];
         while let Some(node) = left.pop() {
-            for (name, entry) in self.entries(node)? {
+            let entries = match self.entries(node) {
+                Ok(entries) => entries,
+                Err(error) if node == self.top || is_limit(&error) => return Err(error),
+                Err(error) => {
+                    self.tell_of_loss(node, error, desk);
+                    continue;
+                }
+            };
+            for (name, entry) in entries {
                 let child = match self.enter(node, &name, entry, desk) {
                     Ok(child) => child,
                     Err(error) if is_limit(&error) => return Err(error),
@@ -130,7 +141,7 @@ impl Tree {
 
     pub(super) fn notice(&mut self, events: &[(Role, VnodeEvents)], desk: &mut Desk<'_>) -> Fate {
         let mut changed = BTreeSet::new();
-        let mut fate = Fate::Lives;
+        let mut of_top = VnodeEvents::empty();
         for &(role, what) in events {
             let Role::Node(number) = role else {
                 continue;
@@ -143,7 +154,7 @@ impl Tree {
                 changed.insert(number);
             }
             if number == self.top {
-                fate = self.notice_top(what, desk);
+                of_top |= what;
                 continue;
             }
             let is_file = !node.entry.is_directory();
@@ -158,7 +169,7 @@ impl Tree {
             }
         }
         self.compare(changed, desk);
-        fate
+        self.notice_top(of_top, desk)
     }
 
     fn notice_top(&mut self, what: VnodeEvents, desk: &mut Desk<'_>) -> Fate {
@@ -186,10 +197,16 @@ impl Tree {
             }
             self.compare_once(changed, desk);
         }
+        if !self.changed.is_empty() {
+            desk.nudge();
+        }
+        // With the next event, if there are descriptors again by then.
+        self.changed.append(&mut self.unlisted);
     }
 
     fn compare_once(&mut self, changed: BTreeSet<usize>, desk: &mut Desk<'_>) {
-        let (mut gone, mut come) = self.differences(changed);
+        let (mut gone, mut come) = self.differences(changed, desk);
+        let first = desk.changes.len();
         // What has come into a directory of which nobody knows where it is, or which is known to be in it, has to
         // wait until that is cleared up.
         let mut in_a_row = 0;
@@ -206,23 +223,42 @@ impl Tree {
                 self.forget(arrival.entry.identity, &mut gone, desk);
             }
         }
+        let arrivals = desk.changes.len().saturating_sub(first);
         for Gone { node, path } in gone {
-            let was_renamed = self.nodes.get(node).is_some_and(|node| node.was_renamed);
+            let was_renamed = self.nodes.get(node).is_some_and(|node| {
+                let is_somewhere = |it: &Watched| directory::has_name(&it.fd);
+                node.was_renamed && node.watched.as_ref().is_some_and(is_somewhere)
+            });
             let kind = if was_renamed { Kind::RenamedFrom(cookie()) } else { Kind::Removed };
             self.tell(kind, node, path, desk);
             self.drop_below(node, desk);
         }
+        // What has gone is told before what has come, perhaps by the same name.
+        if let Some(told) = desk.changes.make_contiguous().get_mut(first..) {
+            told.rotate_left(arrivals.min(told.len()));
+        }
     }
 
-    fn differences(&mut self, changed: BTreeSet<usize>) -> (Vec<Gone>, VecDeque<Come>) {
+    fn differences(
+        &mut self,
+        changed: BTreeSet<usize>,
+        desk: &mut Desk<'_>,
+    ) -> (Vec<Gone>, VecDeque<Come>) {
         let (mut gone, mut come) = (Vec::new(), VecDeque::new());
         for directory in changed {
-            let (Ok(now), Some(node)) = (self.entries(directory), self.nodes.get(directory)) else {
+            let now = match self.entries(directory) {
+                Ok(now) => now,
+                Err(error) => {
+                    self.tell_of_loss(directory, error, desk);
+                    continue;
+                }
+            };
+            let Some(node) = self.nodes.get(directory) else {
                 continue;
             };
             let is_known = |name: &OsStr, entry: &Entry| {
                 let child = node.children.get(name).and_then(|&child| self.nodes.get(child));
-                child.is_some_and(|child| child.entry.identity == entry.identity)
+                child.is_some_and(|child| child.is(entry))
             };
             let not_there = node
                 .children
@@ -300,8 +336,12 @@ impl Tree {
             }
             match self.enter(directory, &name, entry, desk) {
                 Ok(node) if self.nodes.get(node).is_some_and(|node| node.is_entered) => {
-                    let entries = self.entries(node).unwrap_or_default().into_iter().rev();
-                    left.extend(entries.map(|(name, entry)| Come { directory: node, name, entry }));
+                    let entries = self.entries(node).unwrap_or_else(|error| {
+                        self.tell_of_loss(node, error, desk);
+                        BTreeMap::new()
+                    });
+                    let come = |(name, entry)| Come { directory: node, name, entry };
+                    left.extend(entries.into_iter().rev().map(come));
                 }
                 Ok(_) => {}
                 Err(error) => self.tell_of_failure(directory, &name, entry, error, desk),
@@ -351,8 +391,9 @@ impl Tree {
 
     /// What has come, if it has gone from where it was, or is a directory, which is in one place only.
     fn take_moved(&mut self, entry: Entry, gone: &mut Vec<Gone>) -> Option<Gone> {
+        // Of what nobody holds open, another may have the number by now.
         let is_it = |gone: &Gone| {
-            self.nodes.get(gone.node).is_some_and(|node| node.entry.identity == entry.identity)
+            self.nodes.get(gone.node).is_some_and(|node| node.watched.is_some() && node.is(&entry))
         };
         if let Some(at) = gone.iter().position(is_it) {
             return Some(gone.swap_remove(at));
@@ -490,6 +531,13 @@ impl Tree {
         desk.changes.push_back(Change::unwatched(self.id, path, entry.is_directory(), error));
     }
 
+    /// A directory cannot be listed now: that is told, and tried again.
+    fn tell_of_loss(&mut self, node: usize, error: io::Error, desk: &mut Desk<'_>) {
+        if !is_missing(&error) && self.unlisted.insert(node) {
+            desk.changes.push_back(Change::unwatched(self.id, self.path_of(node), true, error));
+        }
+    }
+
     fn path_of(&self, node: usize) -> PathBuf {
         let mut names = Vec::new();
         let mut next = Some(node);
@@ -505,6 +553,11 @@ impl Tree {
 }
 
 impl Node {
+    /// Whether this is what was found.
+    fn is(&self, found: &Entry) -> bool {
+        found.is(&self.entry, self.watched.is_some())
+    }
+
     fn new(parent: Option<usize>, name: OsString, entry: Entry) -> Node {
         Node {
             parent,
