@@ -251,7 +251,8 @@ impl Identity {
 }
 
 /// `lseek(fd, 0, SEEK_CUR)`
+#[allow(clippy::useless_conversion)]
 pub(crate) fn offset(fd: RawFd) -> i64 {
     // SAFETY: the call takes integers.
-    unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }
+    unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }.into()
 }

@@ -26,6 +26,8 @@ pub(super) struct PathWatch {
     file: Option<(Entry, Watched)>,
     /// Which file it was by what was reported last.
     known: Option<Entry>,
+    /// It was given up since then: one of the same number may be another.
+    was_given_up: bool,
 }
 
 impl PathWatch {
@@ -37,7 +39,8 @@ impl PathWatch {
     ) -> io::Result<PathWatch> {
         let Watch { path, kinds, .. } = watch;
         let (steps, file, known) = (Vec::new(), None, None);
-        let mut new = PathWatch { id, path, absolute, kinds, steps, file, known };
+        let was_given_up = false;
+        let mut new = PathWatch { id, path, absolute, kinds, steps, file, known, was_given_up };
         if let Err(error) = new.follow(desk) {
             new.release(desk);
             return Err(error);
@@ -92,13 +95,16 @@ impl PathWatch {
         let result = self.follow(desk);
         let now = self.file.as_ref().map(|&(entry, _)| entry);
         let before = self.known;
+        let was_given_up = std::mem::take(&mut self.was_given_up);
         if now.is_some() {
             self.known = now;
         }
         match (before, now) {
             (Some(_), None) if was_renamed => self.tell(Kind::RenamedFrom(cookie()), desk),
             (Some(_), None) => self.tell(Kind::Removed, desk),
-            (before, Some(now)) if before.is_none_or(|it| it.identity != now.identity) => {
+            (before, Some(now))
+                if was_given_up || before.is_none_or(|it| it.identity != now.identity) =>
+            {
                 self.tell(Kind::Created, desk);
             }
             _ => {}
@@ -158,6 +164,7 @@ impl PathWatch {
             }
             (before, identified) => {
                 if let Some((_, watched)) = before {
+                    self.was_given_up = true;
                     desk.unwatch(watched);
                 }
                 let watched = identified.and_then(|(entry, fd)| {
