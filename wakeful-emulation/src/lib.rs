@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![cfg(any(target_os = "linux", target_os = "android"))]
+#![cfg(target_os = "linux")]
 #![warn(missing_docs)]
 
 pub mod kqueue;

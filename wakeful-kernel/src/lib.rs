@@ -58,9 +58,6 @@ pub mod linux;
     target_os = "openbsd",
     target_os = "dragonfly",
     target_vendor = "apple",
-    all(
-        any(target_os = "linux", target_os = "android"),
-        any(feature = "emulation", wakeful_emulate = "freebsd")
-    )
+    all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd"))
 ))]
 pub mod kqueue;

@@ -17,10 +17,7 @@ pub use linux::*;
     target_os = "openbsd",
     target_os = "dragonfly",
     target_vendor = "apple",
-    all(
-        any(target_os = "linux", target_os = "android"),
-        any(feature = "emulation", wakeful_emulate = "freebsd")
-    )
+    all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd"))
 ))]
 pub mod kqueue;
 #[cfg(any(
@@ -32,10 +29,7 @@ pub mod kqueue;
 ))]
 #[path = "kqueue/libc.rs"]
 mod kqueue_calls;
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    any(feature = "emulation", wakeful_emulate = "freebsd")
-))]
+#[cfg(all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd")))]
 #[path = "kqueue/emulated.rs"]
 mod kqueue_calls;
 
@@ -43,10 +37,7 @@ mod kqueue_calls;
 pub(crate) use crate::kqueue::system::APPLE as KQUEUE_SYSTEM;
 #[cfg(target_os = "dragonfly")]
 pub(crate) use crate::kqueue::system::DRAGONFLY as KQUEUE_SYSTEM;
-#[cfg(all(
-    any(target_os = "linux", target_os = "android"),
-    any(feature = "emulation", wakeful_emulate = "freebsd")
-))]
+#[cfg(all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd")))]
 pub(crate) use crate::kqueue::system::EMULATED as KQUEUE_SYSTEM;
 #[cfg(target_os = "freebsd")]
 pub(crate) use crate::kqueue::system::FREEBSD as KQUEUE_SYSTEM;

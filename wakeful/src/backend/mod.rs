@@ -19,10 +19,7 @@ mod epoll;
     target_os = "openbsd",
     target_os = "dragonfly",
     target_vendor = "apple",
-    all(
-        any(target_os = "linux", target_os = "android"),
-        any(feature = "emulation", wakeful_emulate = "freebsd")
-    )
+    all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd"))
 ))]
 mod kqueue;
 mod poll;
@@ -36,16 +33,12 @@ pub(crate) const AVAILABLE: &[Backend] = &[
         target_os = "openbsd",
         target_os = "dragonfly",
         target_vendor = "apple",
-        all(any(target_os = "linux", target_os = "android"), wakeful_emulate = "freebsd")
+        all(target_os = "linux", wakeful_emulate = "freebsd")
     ))]
     Backend::Kqueue,
     Backend::Poll,
     // The emulations, which nobody gets without asking.
-    #[cfg(all(
-        any(target_os = "linux", target_os = "android"),
-        feature = "emulation",
-        not(wakeful_emulate = "freebsd")
-    ))]
+    #[cfg(all(target_os = "linux", feature = "emulation", not(wakeful_emulate = "freebsd")))]
     Backend::Kqueue,
 ];
 
@@ -62,10 +55,7 @@ pub(crate) fn create(backend: Backend) -> io::Result<Arc<dyn Adapter>> {
             target_os = "openbsd",
             target_os = "dragonfly",
             target_vendor = "apple",
-            all(
-                any(target_os = "linux", target_os = "android"),
-                any(feature = "emulation", wakeful_emulate = "freebsd")
-            )
+            all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd"))
         ))]
         Backend::Kqueue => Ok(Arc::new(kqueue::KqueueAdapter::new()?)),
         Backend::Poll => Ok(poll::PollAdapter::new()?),
