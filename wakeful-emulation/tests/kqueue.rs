@@ -4,8 +4,7 @@
 
 mod common;
 
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -129,72 +128,6 @@ fn the_end_of_a_stream() {
     queue.change(event(fd, EVFILT_READ, EV_DELETE));
     queue.change(event(fd, EVFILT_WRITE, EV_ADD));
     assert_eq!(queue.one().flags & EV_EOF, EV_EOF);
-}
-
-/// "NOTE_LOWAT … the filter's low water mark … in data."
-#[test]
-fn a_low_water_mark() {
-    let queue = Kqueue::new();
-    let (mut left, mut right, fd) = pair();
-    let change = event(fd, EVFILT_READ, EV_ADD);
-    queue.change(kevent { fflags: NOTE_LOWAT, data: 4, ..change });
-    right.write_all(b"123").unwrap();
-    queue.nothing();
-    right.write_all(b"4").unwrap();
-    assert_eq!(queue.one().data, 4);
-    left.read_exact(&mut [0; 4]).unwrap();
-    queue.nothing();
-}
-
-/// "EVFILT_READ … sockets which have previously been passed to listen(2) … data contains the size of the
-/// listen backlog."
-#[test]
-fn a_listening_socket() {
-    let queue = Kqueue::new();
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    queue.change(event(listener.as_raw_fd() as usize, EVFILT_READ, EV_ADD));
-    queue.nothing();
-    let clients: Vec<_> =
-        (0..3).map(|_| TcpStream::connect(listener.local_addr().unwrap()).unwrap()).collect();
-    assert_eq!(queue.one().data, 3);
-    for _ in &clients {
-        listener.accept().unwrap();
-    }
-    queue.nothing();
-}
-
-/// "Vnodes: returns when the file pointer is not at the end of file. data contains the offset from current
-/// position to end of file, and may be negative."
-#[test]
-fn a_regular_file() {
-    let queue = Kqueue::new();
-    let mut file = tempfile::tempfile().unwrap();
-    let fd = file.as_raw_fd() as usize;
-    file.write_all(b"0123456789").unwrap();
-    queue.change(event(fd, EVFILT_READ, EV_ADD));
-    queue.nothing();
-    file.seek(SeekFrom::Start(3)).unwrap();
-    queue.change(event(fd, EVFILT_READ, EV_ADD));
-    for _ in 0..2 {
-        assert_eq!(queue.one().data, 7);
-    }
-    file.seek(SeekFrom::Start(12)).unwrap();
-    assert_eq!(queue.one().data, -2);
-    // It grows while somebody waits.
-    file.seek(SeekFrom::Start(10)).unwrap();
-    queue.nothing();
-    let at_end = file.try_clone().unwrap();
-    let writer = thread::spawn(move || {
-        thread::sleep(5 * MS);
-        std::os::unix::fs::FileExt::write_all_at(&at_end, b"more", 10).unwrap();
-    });
-    assert_eq!(queue.one().data, 4);
-    writer.join().unwrap();
-    queue.change(event(fd, EVFILT_READ, EV_DELETE));
-    queue.change(event(fd, EVFILT_WRITE, EV_ADD));
-    for _ in 0..2 {
-        assert_eq!(queue.one().filter, EVFILT_WRITE);
-    }
 }
 
 /// "EVFILT_TIMER … data contains the number of times the timeout has expired."
@@ -484,28 +417,4 @@ fn many_come_and_go() {
     assert!(open() < before + 200, "{before} before, {} after", open());
     assert_eq!(close(-1), -1);
     assert_eq!(kqueue1(libc::O_NONBLOCK), -1);
-}
-
-/// Out-of-band data, which macOS, OpenBSD and DragonFly tell of.
-#[test]
-fn out_of_band_data() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let writer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (reader, _) = listener.accept().unwrap();
-    let fd = reader.as_raw_fd() as usize;
-    let queue = Kqueue::new();
-    queue.change(event(fd, EVFILT_EXCEPT, EV_ADD | EV_CLEAR));
-    (&writer).write_all(b"x").unwrap();
-    queue.nothing();
-    // SAFETY: the buffer is valid for reads of a byte.
-    let sent = unsafe { libc::send(writer.as_raw_fd(), b"!".as_ptr().cast(), 1, libc::MSG_OOB) };
-    assert_eq!(sent, 1);
-    let found = queue.one();
-    assert_eq!((found.filter, found.fflags, found.flags & EV_EOF), (EVFILT_EXCEPT, NOTE_OOB, 0));
-    queue.change(event(fd, EVFILT_EXCEPT, EV_DELETE));
-    let file = tempfile::tempfile().unwrap();
-    assert_eq!(
-        queue.refused(event(file.as_raw_fd() as usize, EVFILT_EXCEPT, EV_ADD)),
-        libc::EINVAL
-    );
 }

@@ -304,6 +304,22 @@ fn all_that_was_written_has_left() {
     assert!(matches!(one(&kqueue).happening(), Happening::Empty { .. }));
 }
 
+/// As poll(2) has it, an empty file is readable.
+#[test]
+fn a_regular_file_at_its_end() {
+    let kqueue = Kqueue::new().unwrap();
+    let file = tempfile::tempfile().unwrap();
+    kqueue.apply([Change::add(Read::new(&file), Mode::Level, 0).unwrap()]).unwrap();
+    nothing(&kqueue);
+    match Change::add(Read::new(&file).as_poll(), Mode::Level, 0) {
+        Ok(change) => {
+            kqueue.apply([change]).unwrap();
+            assert!(matches!(one(&kqueue).happening(), Happening::Readable { amount: 0, .. }));
+        }
+        Err(error) => assert_eq!(error.filter(), Filter::Read),
+    }
+}
+
 /// What this system has not got is refused before the kernel is asked, with a sentence.
 #[test]
 fn what_is_missing() {

@@ -79,6 +79,8 @@ constants! {
 
     /// `EVFILT_READ`, `EVFILT_WRITE`: only from so many bytes on.
     NOTE_LOWAT: u32 = 1;
+    /// `EVFILT_READ`: a regular file is always readable, as poll(2) has it.
+    NOTE_FILE_POLL: u32 = 2;
     /// `EVFILT_EXCEPT`: out-of-band data, which is what it is without any.
     NOTE_OOB: u32 = 2;
     /// `EVFILT_VNODE`: unlink(2) was called on it, or another file was renamed over it.

@@ -15,6 +15,8 @@ pub struct System {
     pub(super) process: &'static [(ProcessEvents, u32)],
     pub(super) timer: TimerUnits,
     pub(super) out_of_band: u32,
+    /// The flag that makes a regular file as readable as poll(2) has it.
+    pub(super) file_poll: Option<u32>,
     /// The flag of open(2) for a descriptor that is only to be watched, which does not keep a file system
     /// mounted; 0 if there is none.
     pub open_to_watch: i32,
@@ -90,6 +92,7 @@ pub const FREEBSD: System = System {
         absolute: Some(0x10),
     },
     out_of_band: 0,
+    file_poll: Some(2),
     open_to_watch: 0,
 };
 
@@ -155,6 +158,7 @@ pub const APPLE: System = System {
         absolute: Some(8),
     },
     out_of_band: 2,
+    file_poll: None,
     open_to_watch: 0x8000,
 };
 
@@ -177,6 +181,7 @@ pub const NETBSD: System = System {
     process: PROCESS,
     timer: ENUMERATED,
     out_of_band: 0,
+    file_poll: None,
     open_to_watch: 0,
 };
 
@@ -207,6 +212,7 @@ pub const OPENBSD: System = System {
     process: PROCESS,
     timer: ENUMERATED,
     out_of_band: 4,
+    file_poll: None,
     open_to_watch: 0,
 };
 
@@ -235,6 +241,7 @@ pub const DRAGONFLY: System = System {
         absolute: None,
     },
     out_of_band: 2,
+    file_poll: None,
     open_to_watch: 0,
 };
 

@@ -63,6 +63,7 @@ struct kevent {
 #define EV_EOF           0x8000      /* Reported only: the end of the file, or the other side is gone. */
 
 #define NOTE_LOWAT       0x1         /* EVFILT_READ, EVFILT_WRITE: only from so many bytes on. */
+#define NOTE_FILE_POLL   0x2         /* EVFILT_READ: a regular file is always readable, as poll(2) has it. */
 #define NOTE_OOB         0x2         /* EVFILT_EXCEPT: out-of-band data, which is what it is without any. */
 #define NOTE_DELETE      0x1         /* EVFILT_VNODE: unlink(2) was called on it, or another file was renamed over it. */
 #define NOTE_WRITE       0x2         /* EVFILT_VNODE: it was written to; of a directory, an entry came or went. */

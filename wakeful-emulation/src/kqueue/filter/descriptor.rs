@@ -18,6 +18,8 @@ pub(in crate::kqueue) struct Descriptor {
     was_reported: bool,
     /// Report from so many bytes on.
     low_water: Option<i64>,
+    /// A file is ready wherever its offset is.
+    is_always_ready: bool,
     identity: Identity,
     /// A regular file or directory, of which epoll knows nothing.
     is_file: bool,
@@ -55,6 +57,7 @@ impl Descriptor {
             clock: None,
             was_reported: false,
             low_water: None,
+            is_always_ready: false,
             identity,
             is_file,
         };
@@ -70,6 +73,11 @@ impl Descriptor {
     pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
         if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
             self.low_water = (change.fflags & abi::NOTE_LOWAT != 0).then_some(change.data);
+            self.is_always_ready = match self.direction {
+                Direction::Read => change.fflags & abi::NOTE_FILE_POLL != 0,
+                Direction::Write => true,
+                Direction::Except => false,
+            };
         }
     }
 
@@ -164,14 +172,14 @@ impl Descriptor {
         self.is_stream && linux::is_shut_down(self.fd)
     }
 
-    /// By its offset: not at the end, before or behind it.
+    /// By its offset: not at the end, before or behind it, unless it is ready in any case.
     pub(in crate::kqueue) fn look_at_file(&self) -> Option<Found> {
         if self.direction == Direction::Write {
             return Some(Found::default());
         }
         let size = linux::identity(self.fd).map_or(0, |now| now.size);
         let data = size - linux::offset(self.fd);
-        (data != 0).then_some(Found { data, ..Found::default() })
+        (data != 0 || self.is_always_ready).then_some(Found { data, ..Found::default() })
     }
 
     /// It was reported.

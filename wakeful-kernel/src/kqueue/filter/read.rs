@@ -10,6 +10,7 @@ use crate::kqueue::{BuildError, System};
 pub struct Read {
     fd: RawFd,
     low_water: Option<usize>,
+    is_as_poll: bool,
 }
 
 impl Read {
@@ -22,13 +23,19 @@ impl Read {
     ///
     /// Safe because the kernel ties the event to the open file behind the number.
     pub fn from_raw(fd: RawFd) -> Read {
-        Read { fd, low_water: None }
+        Read { fd, low_water: None, is_as_poll: false }
     }
 
     /// `NOTE_LOWAT`—Only from so many bytes on. Of sockets and pipes.
     #[doc(alias = "NOTE_LOWAT")]
     pub fn low_water(self, bytes: usize) -> Read {
         Read { low_water: Some(bytes), ..self }
+    }
+
+    /// `NOTE_FILE_POLL`—A regular file is readable wherever its offset is, as poll(2) has it. FreeBSD.
+    #[doc(alias = "NOTE_FILE_POLL")]
+    pub fn as_poll(self) -> Read {
+        Read { is_as_poll: true, ..self }
     }
 }
 
@@ -39,6 +46,11 @@ impl Subject for Read {
             // The same number on every system.
             description.fflags = 1;
             description.data = i64::try_from(bytes).unwrap_or(i64::MAX);
+        }
+        if self.is_as_poll {
+            let missing = Some("NOTE_FILE_POLL");
+            let error = BuildError { filter: Filter::Read, missing };
+            description.fflags |= system.file_poll.ok_or(error)?;
         }
         Ok(description)
     }
