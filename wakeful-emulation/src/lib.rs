@@ -2,8 +2,11 @@
 #![cfg(target_os = "linux")]
 #![warn(missing_docs)]
 
+pub mod event_port;
 pub mod kqueue;
 
 #[cfg(feature = "c-api")]
 mod c_api;
+mod files;
+mod instances;
 mod linux;

@@ -3,7 +3,7 @@
 mod inotify;
 mod signal;
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
@@ -31,6 +31,24 @@ fn last_errno() -> Errno {
 pub(crate) fn set_errno(Errno(errno): Errno) {
     // SAFETY: it is the address of this thread's errno.
     unsafe { *libc::__errno_location() = errno };
+}
+
+/// What C returns: the number, or -1 with errno.
+pub(crate) fn answer(result: Result<c_int>) -> c_int {
+    result.unwrap_or_else(|errno| {
+        set_errno(errno);
+        -1
+    })
+}
+
+/// A timeout of the caller's, if it is a valid one.
+pub(crate) fn duration(time: libc::timespec) -> Result<Duration> {
+    let seconds = u64::try_from(time.tv_sec);
+    let nanoseconds = u32::try_from(time.tv_nsec).ok().filter(|&it| it < 1_000_000_000);
+    match (seconds, nanoseconds) {
+        (Ok(seconds), Some(nanoseconds)) => Ok(Duration::new(seconds, nanoseconds)),
+        _ => Err(Errno(libc::EINVAL)),
+    }
 }
 
 /// Takes over a descriptor that a call has just returned.
@@ -74,6 +92,31 @@ pub(crate) fn ready(epoll: RawFd, most: usize) -> Result<Vec<u64>> {
     let count = check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), most as c_int, 0) })?;
     events.truncate(count as usize);
     Ok(events.iter().map(|event| event.u64).collect())
+}
+
+/// `epoll_wait(epoll, events, n, 0)`—The events and data of what is ready now, up to so many.
+pub(crate) fn ready_events(epoll: RawFd, most: usize) -> Result<Vec<(u32, u64)>> {
+    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most];
+    // SAFETY: the buffer is valid for the write of that many structs.
+    let count = check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), most as c_int, 0) })?;
+    events.truncate(count as usize);
+    Ok(events.iter().map(|event| (event.events, event.u64)).collect())
+}
+
+/// `ppoll({either, other}, 2, timeout)`—Until one of two descriptors can be read, or the time is over.
+pub(crate) fn poll_either(either: RawFd, other: RawFd, timeout: Option<Duration>) -> Result<()> {
+    let mut entries =
+        [either, other].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+    let timeout = timeout.map(timespec);
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: the entries are two structs, the timeout is null or valid, and the mask null.
+    check(unsafe { libc::ppoll(entries.as_mut_ptr(), 2, timeout, std::ptr::null()) }).map(drop)
+}
+
+/// `fcntl(fd, F_GETFD)`
+pub(crate) fn is_open(fd: RawFd) -> bool {
+    // SAFETY: the call takes integers.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
 }
 
 /// `ppoll({fd, events}, 1, 0)`—What the descriptor is ready for now, signals or not.
@@ -157,6 +200,26 @@ pub(crate) fn set_timer(
         .map(drop)
 }
 
+/// `timerfd_settime(fd, flags, new, old)`—As the caller of timer_settime(2) has it.
+pub(crate) fn set_timer_raw(
+    fd: &OwnedFd,
+    flags: c_int,
+    new: &libc::itimerspec,
+) -> Result<libc::itimerspec> {
+    let mut old = *new;
+    // SAFETY: both are valid, for the read and the write of one struct.
+    check(unsafe { libc::timerfd_settime(fd.as_raw_fd(), flags, new, &mut old) }).map(|_| old)
+}
+
+/// `timerfd_gettime(fd, value)`
+pub(crate) fn timer_left(fd: &OwnedFd) -> Result<libc::itimerspec> {
+    let mut value = std::mem::MaybeUninit::<libc::itimerspec>::zeroed();
+    // SAFETY: it is valid for the write of one struct, and zero is a value of it.
+    check(unsafe { libc::timerfd_gettime(fd.as_raw_fd(), value.as_mut_ptr()) })?;
+    // SAFETY: it was zeroed, and then written.
+    Ok(unsafe { value.assume_init() })
+}
+
 /// `pidfd_open(pid, 0)`
 pub(crate) fn pidfd(pid: libc::pid_t) -> Result<OwnedFd> {
     // SAFETY: the call takes integers.
@@ -222,16 +285,34 @@ pub(crate) struct Identity {
     pub(crate) access: (libc::mode_t, libc::uid_t, libc::gid_t),
 }
 
+/// When a file was read, written and changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) access: (i64, i64),
+    pub(crate) modification: (i64, i64),
+    pub(crate) change: (i64, i64),
+}
+
 /// `statx(fd, "", AT_EMPTY_PATH)`
 pub(crate) fn identity(fd: RawFd) -> Result<Identity> {
+    statx(fd, c"", libc::AT_EMPTY_PATH).map(|(identity, _)| identity)
+}
+
+/// `statx(AT_FDCWD, path, …)`—What a path means now, with `AT_SYMLINK_NOFOLLOW` or without.
+pub(crate) fn status(path: &CStr, flags: c_int) -> Result<(Identity, Times)> {
+    statx(libc::AT_FDCWD, path, flags)
+}
+
+fn statx(fd: RawFd, path: &CStr, flags: c_int) -> Result<(Identity, Times)> {
     let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
     let mask = libc::STATX_BASIC_STATS | libc::STATX_BTIME;
     // SAFETY: the path is a string that lives, and `stat` is valid for the write of one struct.
-    check(unsafe { libc::statx(fd, c"".as_ptr(), libc::AT_EMPTY_PATH, mask, stat.as_mut_ptr()) })?;
+    check(unsafe { libc::statx(fd, path.as_ptr(), flags, mask, stat.as_mut_ptr()) })?;
     // SAFETY: it consists of integers, zeroed, and filled with what there is.
     let stat = unsafe { stat.assume_init() };
     let mode = libc::mode_t::from(stat.stx_mode);
-    Ok(Identity {
+    let time = |it: libc::statx_timestamp| (it.tv_sec, i64::from(it.tv_nsec));
+    let identity = Identity {
         device: (stat.stx_dev_major, stat.stx_dev_minor),
         inode: stat.stx_ino,
         birth: (stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec),
@@ -239,7 +320,13 @@ pub(crate) fn identity(fd: RawFd) -> Result<Identity> {
         size: i64::try_from(stat.stx_size).unwrap_or(i64::MAX),
         links: stat.stx_nlink.into(),
         access: (mode, stat.stx_uid, stat.stx_gid),
-    })
+    };
+    let times = Times {
+        access: time(stat.stx_atime),
+        modification: time(stat.stx_mtime),
+        change: time(stat.stx_ctime),
+    };
+    Ok((identity, times))
 }
 
 impl Identity {

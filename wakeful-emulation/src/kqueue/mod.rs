@@ -1,7 +1,6 @@
 //! kqueue(2), with FreeBSD's names, layouts and constants.
 
 mod abi;
-mod files;
 mod filter;
 mod knote;
 mod queue;
@@ -9,12 +8,11 @@ mod state;
 
 use std::ffi::{c_int, c_uint};
 use std::slice;
-use std::time::Duration;
 
 pub use abi::*;
 
 use self::queue::Queue;
-use crate::linux::{self, Errno, Result};
+use crate::linux::{self, Errno, Result, answer};
 
 /// `int kqueue(void)`—A new kqueue, which stays open at exec.
 ///
@@ -129,7 +127,7 @@ fn run(
     events: &mut [kevent],
     timeout: Option<&libc::timespec>,
 ) -> Result<c_int> {
-    let timeout = timeout.map(duration).transpose()?;
+    let timeout = timeout.copied().map(linux::duration).transpose()?;
     let queue = Queue::find(kq)?;
     let mut reported = 0;
     // One without a filter is passed over, as by FreeBSD.
@@ -151,20 +149,4 @@ fn run(
     }
     let count = if reported > 0 { reported } else { queue.scan(events, timeout)? };
     c_int::try_from(count).map_err(|_| Errno(libc::EINVAL))
-}
-
-fn duration(time: &libc::timespec) -> Result<Duration> {
-    let seconds = u64::try_from(time.tv_sec);
-    let nanoseconds = u32::try_from(time.tv_nsec).ok().filter(|&it| it < 1_000_000_000);
-    match (seconds, nanoseconds) {
-        (Ok(seconds), Some(nanoseconds)) => Ok(Duration::new(seconds, nanoseconds)),
-        _ => Err(Errno(libc::EINVAL)),
-    }
-}
-
-fn answer(result: Result<c_int>) -> c_int {
-    result.unwrap_or_else(|errno| {
-        linux::set_errno(errno);
-        -1
-    })
 }

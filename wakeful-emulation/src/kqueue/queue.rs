@@ -5,15 +5,15 @@
 //! anew if something is left in it that cannot be taken out, namely a file whose number was closed while
 //! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
-use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{HashSet, VecDeque};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::abi::{self, kevent};
 use super::knote::{After, Knote};
 use super::state::{BELL, State};
+use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
 
 #[derive(Debug)]
@@ -27,10 +27,7 @@ pub(super) struct Queue {
 }
 
 /// All that there are, and some that were closed.
-static QUEUES: Mutex<BTreeMap<RawFd, Arc<Queue>>> = Mutex::new(BTreeMap::new());
-/// When there are so many, those that were closed are looked for.
-static SWEEP_AT: AtomicUsize = AtomicUsize::new(MANY);
-const MANY: usize = 16;
+static QUEUES: Instances<Queue> = Instances::new();
 
 /// The filters that there are.
 const FILTERS: [i16; 9] = [
@@ -48,8 +45,16 @@ const FILTERS: [i16; 9] = [
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Instance for Queue {
+    fn process(&self) -> u32 {
+        self.process
+    }
+
+    fn is_open(&self) -> bool {
+        let bell = self.bell.as_raw_fd();
+        // Of another epoll, in which it is not, this changes nothing.
+        linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+    }
 }
 
 impl Queue {
@@ -57,7 +62,7 @@ impl Queue {
     pub(super) fn create(flags: i32) -> Result<RawFd> {
         match Queue::try_create(flags) {
             // Those that were closed may have left some behind.
-            Err(Errno(libc::EMFILE)) if sweep() => Queue::try_create(flags),
+            Err(Errno(libc::EMFILE)) if QUEUES.sweep() => Queue::try_create(flags),
             result => result,
         }
     }
@@ -69,40 +74,17 @@ impl Queue {
         let fd = first.into_raw_fd();
         let process = std::process::id();
         let queue = Arc::new(Queue { fd, process, bell, state: Mutex::new(State::new()) });
-        let mut queues = lock(&QUEUES);
-        // The earlier one of that number must have been closed.
-        let earlier = queues.insert(fd, queue);
-        let count = queues.len();
-        drop(queues);
-        drop(earlier);
-        if count >= SWEEP_AT.load(Ordering::Relaxed) {
-            sweep();
-        }
+        QUEUES.insert(fd, queue);
         Ok(fd)
     }
 
     pub(super) fn find(fd: RawFd) -> Result<Arc<Queue>> {
-        let queue = lock(&QUEUES).get(&fd).cloned().ok_or(Errno::BADF)?;
-        let is_ours = queue.process == std::process::id() && queue.is_open();
-        if is_ours { Ok(queue) } else { Err(Errno::BADF) }
+        QUEUES.find(fd).ok_or(Errno::BADF)
     }
 
     /// Frees what belongs to a kqueue, and closes it.
     pub(super) fn close(fd: RawFd) -> Result<()> {
-        let queue = lock(&QUEUES).remove(&fd).ok_or(Errno::BADF)?;
-        if !queue.is_open() {
-            return Err(Errno::BADF);
-        }
-        // SAFETY: it is the epoll that this made, and the caller gives it up.
-        drop(unsafe { OwnedFd::from_raw_fd(fd) });
-        Ok(())
-    }
-
-    /// Whether the number still is that of its epoll.
-    fn is_open(&self) -> bool {
-        let bell = self.bell.as_raw_fd();
-        // Of another epoll, in which it is not, this changes nothing.
-        linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+        QUEUES.close(fd).map(drop)
     }
 
     /// Makes one change.
@@ -274,17 +256,4 @@ impl Queue {
         }
         Ok(written)
     }
-}
-
-/// Frees what belongs to kqueues that were closed. Whether there were any.
-fn sweep() -> bool {
-    let mut closed = Vec::new();
-    {
-        let mut queues = lock(&QUEUES);
-        let fds: Vec<_> =
-            queues.iter().filter(|(_, queue)| !queue.is_open()).map(|(&fd, _)| fd).collect();
-        closed.extend(fds.iter().filter_map(|fd| queues.remove(fd)));
-        SWEEP_AT.store(MANY.max(2 * queues.len()), Ordering::Relaxed);
-    }
-    !closed.is_empty()
 }

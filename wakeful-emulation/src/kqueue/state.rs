@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::abi;
-use super::files::Files;
 use super::knote::{Key, Knote, Source};
+use crate::files::Files;
 use crate::linux::{self, Control, Errno, Result};
 
 /// What the first epoll calls its own; knotes have higher numbers.

@@ -9,14 +9,14 @@ use super::{Result, check, own};
 pub(crate) struct Inotify(OwnedFd);
 
 /// What the kernel says in one record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) watch: i32,
     pub(crate) mask: u32,
     /// The same for both ends of a rename, and 0 for what is none.
     pub(crate) cookie: u32,
-    /// It is said by a directory, of something in it.
-    pub(crate) is_of_entry: bool,
+    /// The entry that it is about, if it is said by a directory, of something in it.
+    pub(crate) name: Vec<u8>,
 }
 
 impl Inotify {
@@ -53,9 +53,9 @@ impl Inotify {
         let read = unsafe { libc::read(self.0.as_raw_fd(), at, length) };
         let mut rest = buffer.get(..usize::try_from(read).unwrap_or(0)).unwrap_or_default();
         let mut records = Vec::new();
-        while let Some((record, name)) = Record::parse(rest) {
+        while let Some((record, length)) = Record::parse(rest) {
             records.push(record);
-            rest = rest.get(Record::SIZE + name..).unwrap_or_default();
+            rest = rest.get(length..).unwrap_or_default();
         }
         records
     }
@@ -64,14 +64,16 @@ impl Inotify {
 impl Record {
     const SIZE: usize = size_of::<libc::inotify_event>();
 
-    /// The first record, and the length of the name behind it.
+    /// The first record, and its length in bytes.
     fn parse(bytes: &[u8]) -> Option<(Record, usize)> {
         let field = |at: usize| {
             let bytes = bytes.get(at..at + 4)?;
             bytes.try_into().ok().map(u32::from_ne_bytes)
         };
-        let name = field(12)? as usize;
+        let length = Record::SIZE + field(12)? as usize;
+        // Filled up with zeros.
+        let name = bytes.get(Record::SIZE..length)?.split(|&byte| byte == 0).next()?.to_vec();
         let (watch, mask, cookie) = (field(0)? as i32, field(4)?, field(8)?);
-        Some((Record { watch, mask, cookie, is_of_entry: name > 0 }, name))
+        Some((Record { watch, mask, cookie, name }, length))
     }
 }

@@ -2,8 +2,8 @@
 
 use std::os::fd::RawFd;
 
+use crate::files::{ENTRIES, Heard, Role};
 use crate::kqueue::abi::{self, kevent};
-use crate::kqueue::files::{ENTRIES, Heard, Role};
 use crate::kqueue::knote::Found;
 use crate::linux::{self, Errno, Identity, Result};
 

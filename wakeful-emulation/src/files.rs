@@ -1,22 +1,22 @@
-//! The files that a kqueue watches: one inotify for all of them, made when there is a first.
+//! The files that a queue watches: one inotify for all of them, made when there is a first.
 
 use std::collections::HashMap;
-use std::ffi::{CString, OsString};
+use std::ffi::CString;
 use std::os::fd::{OwnedFd, RawFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use crate::linux::{Errno, Inotify, Record, Result};
 
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub(crate) struct Files {
     inotify: Option<Inotify>,
-    /// inotify has one watch per file, of which several knotes may want to hear.
+    /// inotify has one watch per file, of which several watchers may want to hear.
     listeners: HashMap<i32, Vec<Listener>>,
-    /// The watches that each knote listens to.
+    /// The watches that each watcher listens to.
     watches: HashMap<u64, Vec<i32>>,
     /// The kernel has been told to watch less, of which it leaves a record.
-    pub(super) has_unwatched: bool,
+    pub(crate) has_unwatched: bool,
 }
 
 /// Who wants to hear of what.
@@ -27,26 +27,28 @@ struct Listener {
     role: Role,
 }
 
-/// What a watched file is to the knote.
+/// What a watched file is to the watcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
+pub(crate) enum Role {
     File,
     /// The directory that the file is in.
     Parent,
 }
 
-/// Something happened to a file that a knote listens to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Heard {
-    pub(super) number: u64,
-    pub(super) role: Role,
-    pub(super) mask: u32,
-    /// The entry was moved within the directory, and this is the first of the two records.
-    pub(super) stays: bool,
+/// Something happened to a file that a watcher listens to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) number: u64,
+    pub(crate) role: Role,
+    pub(crate) mask: u32,
+    /// The entry of the directory that it is about; empty if it is about the file itself.
+    pub(crate) name: Vec<u8>,
+    /// The entry was moved within the directory, of which there are two records.
+    pub(crate) stays: bool,
 }
 
 /// An entry of a directory comes or goes.
-pub(super) const ENTRIES: u32 =
+pub(crate) const ENTRIES: u32 =
     libc::IN_CREATE | libc::IN_DELETE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO;
 
 /// How often to read in one go.
@@ -54,7 +56,7 @@ const READS: usize = 64;
 
 impl Files {
     /// The inotify, if this is what made it, to be put into the epoll.
-    pub(super) fn open(&mut self) -> Result<Option<&OwnedFd>> {
+    pub(crate) fn open(&mut self) -> Result<Option<&OwnedFd>> {
         if self.inotify.is_some() {
             return Ok(None);
         }
@@ -62,25 +64,28 @@ impl Files {
         Ok(Some(self.inotify.insert(inotify).fd()))
     }
 
+    /// Whether something was ever watched.
+    pub(crate) fn is_open(&self) -> bool {
+        self.inotify.is_some()
+    }
+
     /// Hears of what happens to the file of a descriptor.
-    pub(super) fn listen(&mut self, fd: RawFd, number: u64, mask: u32) -> Result<()> {
-        let path = format!("/proc/self/fd/{fd}");
-        self.watch(path.into_bytes(), Listener { number, mask, role: Role::File })
+    pub(crate) fn listen(&mut self, fd: RawFd, number: u64, mask: u32) -> Result<()> {
+        self.watch(Path::new(&format!("/proc/self/fd/{fd}")), number, Role::File, mask)
     }
 
     /// Hears of what happens in the directory that the file of a descriptor is in by now.
-    pub(super) fn listen_to_parent(&mut self, fd: RawFd, number: u64, mask: u32) -> Result<()> {
+    pub(crate) fn listen_to_parent(&mut self, fd: RawFd, number: u64, mask: u32) -> Result<()> {
         let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).map_err(|_| Errno::BADF)?;
-        let parent = path.parent().unwrap_or(Path::new("/"));
-        let parent = OsString::from(parent).into_vec();
-        self.watch(parent, Listener { number, mask, role: Role::Parent })
+        self.watch(path.parent().unwrap_or(Path::new("/")), number, Role::Parent, mask)
     }
 
-    fn watch(&mut self, path: Vec<u8>, listener: Listener) -> Result<()> {
+    /// Hears of what happens to the file of a path; `mask` may say how the path is to be followed.
+    pub(crate) fn watch(&mut self, path: &Path, number: u64, role: Role, mask: u32) -> Result<()> {
         let inotify = self.inotify.as_ref().ok_or(Errno::BADF)?;
-        let path = CString::new(path).map_err(|_| Errno::BADF)?;
-        let watch = inotify.watch(&path, listener.mask)?;
-        let (number, role) = (listener.number, listener.role);
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::BADF)?;
+        let watch = inotify.watch(&path, mask)?;
+        let listener = Listener { number, mask, role };
         for other in self.watches.get(&number).cloned().unwrap_or_default() {
             if other != watch {
                 self.stop(other, |it| (it.number, it.role) == (number, role));
@@ -98,7 +103,7 @@ impl Files {
         Ok(())
     }
 
-    pub(super) fn forget(&mut self, number: u64) {
+    pub(crate) fn forget(&mut self, number: u64) {
         for watch in self.watches.remove(&number).unwrap_or_default() {
             self.stop(watch, |listener| listener.number == number);
         }
@@ -117,7 +122,7 @@ impl Files {
     }
 
     /// What has happened, for each that listens, in its order.
-    pub(super) fn hear(&mut self) -> Vec<Heard> {
+    pub(crate) fn hear(&mut self) -> Vec<Heard> {
         let Some(inotify) = &self.inotify else {
             return Vec::new();
         };
@@ -132,32 +137,25 @@ impl Files {
         }
         self.has_unwatched = false;
         let mut heard = Vec::new();
-        let mut skipped = None;
         for (at, record) in records.iter().enumerate() {
-            if skipped == Some(at) {
-                continue;
-            }
             if record.mask & libc::IN_Q_OVERFLOW != 0 {
-                heard.extend(
-                    self.listeners
-                        .values()
-                        .flatten()
-                        .map(|it| it.hears(it.mask | record.mask, false)),
-                );
+                let all = self.listeners.values().flatten();
+                heard.extend(all.map(|it| it.hears(it.mask | record.mask, &[], false)));
                 continue;
             }
-            let stays = records.get(at + 1).is_some_and(|next| record.is_moved_within(next));
-            if stays {
-                skipped = Some(at + 1);
-            }
+            let is_followed = records.get(at + 1).is_some_and(|it| record.is_moved_within(it));
+            let before = at.checked_sub(1).and_then(|before| records.get(before));
+            let follows = before.is_some_and(|it| it.is_moved_within(record));
+            let stays = is_followed || follows;
             let listeners =
                 self.listeners.get(&record.watch).map(Vec::as_slice).unwrap_or_default();
-            if record.is_of_entry && record.mask & ENTRIES == 0 {
+            if !record.name.is_empty() && record.mask & ENTRIES == 0 {
                 // What happens to a file that is in it is not the directory's matter.
                 continue;
             }
             let wanted = |it: &&Listener| record.mask & (it.mask | libc::IN_UNMOUNT) != 0;
-            heard.extend(listeners.iter().filter(wanted).map(|it| it.hears(record.mask, stays)));
+            let wanted = listeners.iter().filter(wanted);
+            heard.extend(wanted.map(|it| it.hears(record.mask, &record.name, stays)));
             if record.mask & libc::IN_IGNORED != 0 {
                 self.listeners.remove(&record.watch);
             }
@@ -167,8 +165,8 @@ impl Files {
 }
 
 impl Listener {
-    fn hears(&self, mask: u32, stays: bool) -> Heard {
-        Heard { number: self.number, role: self.role, mask, stays }
+    fn hears(&self, mask: u32, name: &[u8], stays: bool) -> Heard {
+        Heard { number: self.number, role: self.role, mask, name: name.to_vec(), stays }
     }
 }
 
