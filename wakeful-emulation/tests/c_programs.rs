@@ -1,4 +1,4 @@
-//! Programs written in C for kqueue, against the installed header and libraries.
+//! Programs written in C for kqueue and for event ports, against the installed headers and libraries.
 
 #![cfg(target_os = "linux")]
 
@@ -22,8 +22,15 @@ fn c_programs_run_with_either_library() {
     // A target directory of its own: this one is locked by the cargo that runs the tests.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
     run(Command::new(root.join("c/install")).arg(at).env("CARGO_TARGET_DIR", target));
-    let described = fs::read_to_string(at.join("lib/pkgconfig/wakeful-kqueue.pc")).unwrap();
-    assert!(described.contains(&format!("prefix={}\n", at.display())), "{described}");
+    let described = |name: &str| {
+        let path = at.join("lib/pkgconfig").join(name).with_extension("pc");
+        let described = fs::read_to_string(path).unwrap();
+        assert!(described.contains(&format!("prefix={}\n", at.display())), "{described}");
+        assert!(described.contains(&format!("Name: {name}\n")), "{described}");
+        described
+    };
+    described("wakeful-event-port");
+    let described = described("wakeful-kqueue");
     let private = described.lines().find_map(|line| line.strip_prefix("Libs.private:"));
     let private: Vec<_> = private.unwrap().split_whitespace().collect();
 
@@ -39,11 +46,14 @@ fn c_programs_run_with_either_library() {
             compiler
                 .args(["-std=gnu99", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"])
                 .arg(&program);
-            compiler.arg("-I").arg(at.join("include/wakeful-kqueue")).arg(&source);
+            for interface in ["wakeful-kqueue", "wakeful-event-port"] {
+                compiler.arg("-I").arg(at.join("include").join(interface));
+            }
+            compiler.arg(&source);
             if is_static {
-                compiler.arg(at.join("lib/libwakeful_kqueue.a")).args(&private);
+                compiler.arg(at.join("lib/libwakeful_emulation.a")).args(&private);
             } else {
-                compiler.arg("-L").arg(at.join("lib")).arg("-lwakeful_kqueue");
+                compiler.arg("-L").arg(at.join("lib")).arg("-lwakeful_emulation");
             }
             run(&mut compiler);
             // No wait in them lasts longer than ten seconds.
@@ -52,5 +62,5 @@ fn c_programs_run_with_either_library() {
         }
         programs += 1;
     }
-    assert_eq!(programs, 5);
+    assert_eq!(programs, 9);
 }
