@@ -57,6 +57,7 @@ fn timers() {
     assert!(start.elapsed() >= 20 * MS);
     assert_eq!(i32::from(event.portev_source), PORT_SOURCE_TIMER);
     assert_eq!((event.portev_events, event.portev_user as usize), (1, 9));
+    assert_eq!(event.portev_object, timer as usize);
     port.nothing();
     // A period that nobody looks at.
     assert_eq!(set(timer, 0, MS, MS), 0);

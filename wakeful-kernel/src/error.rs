@@ -83,3 +83,55 @@ macro_rules! operation_error {
         }
     };
 }
+
+/// As [`operation_error`], with its fields open, to be taken apart by patterns.
+// Only where there are event ports.
+#[allow(unused_macros)]
+macro_rules! open_error {
+    (
+        $(#[$doc:meta])*
+        $name:ident: $operation:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }
+        $(, advice: $advice:expr)?
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name {
+            $($(#[$field_doc])* pub $field: $type,)*
+            /// The operating system's error, untouched.
+            pub source: std::io::Error,
+        }
+
+        impl $name {
+            /// The C call that failed, as its manual page spells it.
+            pub const OPERATION: &'static str = $operation;
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(Self::OPERATION)?;
+                $(write!(f, concat!(", ", stringify!($field), " {:?}"), self.$field)?;)*
+                write!(f, ": {}", self.source)?;
+                $(
+                    let advise: fn(i32) -> &'static str = $advice;
+                    match self.source.raw_os_error().map_or("", advise) {
+                        "" => {}
+                        sentence => write!(f, ": {sentence}")?,
+                    }
+                )?
+                Ok(())
+            }
+        }
+
+        impl std::error::Error for $name {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.source)
+            }
+        }
+
+        impl From<$name> for std::io::Error {
+            fn from(error: $name) -> Self {
+                error.source
+            }
+        }
+    };
+}

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`epoll::Epoll`] | `epoll_create1`, `epoll_ctl`, `epoll_wait`, `epoll_pwait`, `epoll_pwait2` | Linux |
 //! | `kqueue::Kqueue` | `kqueue`, `kevent` | BSDs, macOS; Linux with the feature `emulation` |
+//! | `event_port::EventPort` | `port_create`, `port_associate`, `port_getn` and their kin | illumos, Solaris; Linux with the feature `emulation` |
 //! | [`poll::poll`] | `poll`, `ppoll` | Unix |
 //! | [`pipe::pipe`] | `pipe2`, `pipe` | Unix |
 //! | [`signal::SignalSet`] | `sigset_t`, `pthread_sigmask` | Unix |
@@ -61,3 +62,10 @@ pub mod linux;
     all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd"))
 ))]
 pub mod kqueue;
+
+#[cfg(any(
+    target_os = "illumos",
+    target_os = "solaris",
+    all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "illumos"))
+))]
+pub mod event_port;

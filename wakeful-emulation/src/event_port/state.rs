@@ -238,7 +238,7 @@ impl State {
             Pending::Timer(id) => {
                 let timer = self.timers.get_mut(&id)?;
                 let count = timer.retrieve(epoll)?;
-                Some(event(PORT_SOURCE_TIMER, count, id as usize, timer.user))
+                Some(event(PORT_SOURCE_TIMER, count, timer.object(id), timer.user))
             }
             Pending::Whole { event, has_slot } => {
                 self.sent -= usize::from(has_slot);

@@ -45,6 +45,11 @@ impl Timer {
         (count > 0).then_some(count)
     }
 
+    /// Its number, as the caller knows it.
+    pub(super) fn object(&self, id: c_int) -> usize {
+        OURS | id as usize
+    }
+
     fn arm(&self, epoll: i32, operation: Control) -> Result<()> {
         let events = libc::EPOLLIN | libc::EPOLLONESHOT;
         linux::control(epoll, operation, self.fd.as_raw_fd(), events, self.number)

@@ -33,6 +33,24 @@ mod kqueue_calls;
 #[path = "kqueue/emulated.rs"]
 mod kqueue_calls;
 
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "emulation", wakeful_emulate = "freebsd", wakeful_emulate = "illumos")
+))]
+mod emulated;
+#[cfg(any(
+    target_os = "illumos",
+    target_os = "solaris",
+    all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "illumos"))
+))]
+pub mod event_port;
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+#[path = "event_port/libc.rs"]
+mod event_port_calls;
+#[cfg(all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "illumos")))]
+#[path = "event_port/emulated.rs"]
+mod event_port_calls;
+
 #[cfg(target_vendor = "apple")]
 pub(crate) use crate::kqueue::system::APPLE as KQUEUE_SYSTEM;
 #[cfg(target_os = "dragonfly")]
