@@ -246,9 +246,9 @@ fn waits() {
     port.send(2, 0).unwrap();
     port.send(3, 0).unwrap();
     let mut raw = Vec::with_capacity(1);
-    assert_eq!(port.get_raw(&mut raw, 1, Some(DEADLINE)).unwrap(), 1);
+    assert_eq!(port.get_raw(&mut raw, 1, 10, Some(DEADLINE)).unwrap(), 1);
     assert_eq!((raw[0].events(), raw[0].user()), (2, 0));
-    assert!(port.get_raw(&mut raw, 1, Some(DEADLINE)).is_err(), "no room");
+    assert!(port.get_raw(&mut raw, 1, 10, Some(DEADLINE)).is_err(), "no room");
     assert_eq!(port.get_n(usize::MAX, Some(DEADLINE)).unwrap().len(), 1);
     assert_eq!(port.pending().unwrap(), 0);
 }

@@ -13,12 +13,15 @@ pub enum Backend {
     Epoll,
     /// kqueue(2), of the BSDs and macOS; on Linux with the feature `emulation`.
     Kqueue,
+    /// Event ports, of illumos and Solaris; on Linux with the feature `emulation`.
+    EventPorts,
     /// poll(2), found everywhere. Every wait costs time in proportion to the registrations.
     Poll,
 }
 
 impl Backend {
-    const ALL: &'static [Backend] = &[Backend::Epoll, Backend::Kqueue, Backend::Poll];
+    const ALL: &'static [Backend] =
+        &[Backend::Epoll, Backend::Kqueue, Backend::EventPorts, Backend::Poll];
 
     /// The backends of this build, best first; [`Poll::new`](crate::Poll::new) takes the first.
     ///
@@ -40,6 +43,7 @@ impl Backend {
         match self {
             Backend::Epoll => "epoll",
             Backend::Kqueue => "kqueue",
+            Backend::EventPorts => "event-ports",
             Backend::Poll => "poll",
         }
     }

@@ -50,7 +50,7 @@
 //! # Features
 //!
 //! - `net` (default): TCP, UDP and Unix domain sockets.
-//! - `backend-from-env`: `WAKEFUL_BACKEND=epoll|poll` chooses the backend of [`Poll::new`].
+//! - `backend-from-env`: `WAKEFUL_BACKEND=epoll|kqueue|event-ports|poll` chooses the backend of [`Poll::new`].
 //! - `tracing`: registrations as tracing events.
 
 #![deny(unsafe_code)]

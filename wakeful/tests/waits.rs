@@ -124,10 +124,11 @@ every_backend! {
         let poll = Poll::builder().backend(backend).build().unwrap();
         let capabilities = poll.capabilities();
         assert_eq!(capabilities.backend, backend);
-        let native = backend != Backend::Poll;
-        assert_eq!(capabilities.edge == Support::Native, native);
-        assert_eq!(capabilities.edge_rule == EdgeRule::EveryChange, native);
-        assert_eq!((capabilities.nests, capabilities.scales), (native, native));
+        let has_edges = !matches!(backend, Backend::Poll | Backend::EventPorts);
+        assert_eq!(capabilities.edge == Support::Native, has_edges);
+        assert_eq!(capabilities.edge_rule == EdgeRule::EveryChange, has_edges);
+        let keeps = backend != Backend::Poll;
+        assert_eq!((capabilities.nests, capabilities.scales), (keeps, keeps));
         assert!(capabilities.timeout_resolution < Duration::from_millis(1));
     }
 }

@@ -185,7 +185,7 @@ impl Port {
         }
         // Beyond what the clock can count it is without end.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let place = state.waiters.join(wait.wanted)?;
+        let place = state.waiters.join(wait.wanted);
         // Others may have been waiting for less than is there now.
         state.settle(&self.bell);
         drop(state);
@@ -206,7 +206,11 @@ impl Port {
         loop {
             let left = deadline.map(|it| it.saturating_duration_since(Instant::now()));
             let pause = left.map_or(LOOK_ROUND, |left| left.min(LOOK_ROUND));
-            let polled = linux::poll_either(self.sources(), place.raw_fd(), Some(pause));
+            let polled = match place.raw_fd() {
+                Some(wake) => linux::poll_either(self.sources(), wake, Some(pause)),
+                // Without a bell of its own it is woken by the port's, which may ring for others.
+                None => linux::poll(self.fd, libc::POLLIN, Some(pause)).map(drop),
+            };
             let mut state = self.lock();
             place.settle();
             if let (Some(alert), Some(place)) = (state.waiters.alert_of(place.id), room.first_mut())

@@ -35,8 +35,10 @@ pub(super) struct State {
     pub(super) alert: Option<Event>,
     pub(super) waiters: Waiters,
     pub(super) is_closed: bool,
-    /// Whether the bell rings.
+    /// Whether the bell rings, and whether something was queued since it was rung: those who wait for edges of the
+    /// port's descriptor are to hear of each.
     is_rung: bool,
+    has_new: bool,
 }
 
 /// What stands in the queue.
@@ -93,6 +95,7 @@ impl State {
             waiters: Waiters::default(),
             is_closed: false,
             is_rung: false,
+            has_new: false,
         }
     }
 
@@ -104,6 +107,7 @@ impl State {
     pub(super) fn queue(&mut self, pending: Pending) -> u64 {
         let place = self.number();
         self.queue.insert(place, pending);
+        self.has_new = true;
         place
     }
 
@@ -254,12 +258,12 @@ impl State {
             self.hear();
         }
         let rings = !self.queue.is_empty() || self.alert.is_some();
-        if rings != std::mem::replace(&mut self.is_rung, rings) {
-            if rings {
-                linux::ring(bell);
-            } else {
-                linux::count(bell);
-            }
+        let (was_rung, has_new) = (self.is_rung, std::mem::take(&mut self.has_new));
+        self.is_rung = rings;
+        match (rings, was_rung) {
+            (true, was_rung) if has_new || !was_rung => linux::ring(bell),
+            (false, true) => drop(linux::count(bell)),
+            _ => {}
         }
         self.waiters.tell(self.queue.len());
     }

@@ -18,7 +18,8 @@ struct Waiter {
     id: u64,
     /// How many events it waits for.
     wanted: usize,
-    wake: Arc<OwnedFd>,
+    /// None, if there was no descriptor left for it.
+    wake: Option<Arc<OwnedFd>>,
     /// What it is to return with, whatever is queued.
     alert: Option<Event>,
 }
@@ -27,7 +28,7 @@ struct Waiter {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) id: u64,
-    wake: Arc<OwnedFd>,
+    wake: Option<Arc<OwnedFd>>,
 }
 
 thread_local! {
@@ -38,14 +39,15 @@ thread_local! {
 
 impl Waiters {
     /// Joins them.
-    pub(super) fn join(&mut self, wanted: usize) -> Result<Place> {
-        let wake = bell()?;
+    pub(super) fn join(&mut self, wanted: usize) -> Place {
+        let wake = bell().ok();
+        let place = Place { id: self.next, wake: wake.clone() };
         // Left from an earlier wait.
-        linux::count(&wake);
+        place.settle();
         let id = self.next;
         self.next += 1;
-        self.all.push(Waiter { id, wanted, wake: wake.clone(), alert: None });
-        Ok(Place { id, wake })
+        self.all.push(Waiter { id, wanted, wake, alert: None });
+        place
     }
 
     pub(super) fn leave(&mut self, id: u64) {
@@ -64,7 +66,7 @@ impl Waiters {
     /// Wakes the first, if there is as much as it wants.
     pub(super) fn tell(&self, available: usize) {
         if let Some(first) = self.first().filter(|first| first.wanted <= available) {
-            linux::ring(&first.wake);
+            first.ring();
         }
     }
 
@@ -72,7 +74,7 @@ impl Waiters {
     pub(super) fn wake_all(&mut self, alert: Option<Event>) {
         for waiter in &mut self.all {
             waiter.alert = waiter.alert.or(alert);
-            linux::ring(&waiter.wake);
+            waiter.ring();
         }
     }
 
@@ -82,13 +84,23 @@ impl Waiters {
 }
 
 impl Place {
-    pub(super) fn raw_fd(&self) -> RawFd {
-        self.wake.as_raw_fd()
+    pub(super) fn raw_fd(&self) -> Option<RawFd> {
+        self.wake.as_ref().map(AsRawFd::as_raw_fd)
     }
 
     /// It was woken, and looks.
     pub(super) fn settle(&self) {
-        linux::count(&self.wake);
+        if let Some(wake) = &self.wake {
+            linux::count(wake);
+        }
+    }
+}
+
+impl Waiter {
+    fn ring(&self) {
+        if let Some(wake) = &self.wake {
+            linux::ring(wake);
+        }
     }
 }
 

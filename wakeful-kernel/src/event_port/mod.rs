@@ -376,7 +376,7 @@ impl EventPort {
         Ok(raw.into_iter().map(|event| self.event(event)).collect())
     }
 
-    /// `port_getn(self, events, capacity, wanted, timeout)`—As [`get_at_least`](EventPort::get_at_least), without a
+    /// `port_getn(self, events, max, wanted, timeout)`—As [`get_at_least`](EventPort::get_at_least), without a
     /// detour: behind what is in the list, as far as there is room.
     ///
     /// How many were added. The file objects of the events are not handed over.
@@ -388,10 +388,11 @@ impl EventPort {
         &self,
         events: &mut Vec<RawEvent>,
         wanted: usize,
+        max: usize,
         timeout: Option<Duration>,
     ) -> Result<usize, GetNError> {
         let before = events.len();
-        let count = self.get_some_raw(events, wanted, usize::MAX, timeout)?;
+        let count = self.get_some_raw(events, wanted, max, timeout)?;
         if events.get(before..).is_some_and(|new| new.iter().any(is_of_file)) {
             let mut files = self.files();
             for event in events.iter().skip(before).filter(|event| is_of_file(event)) {

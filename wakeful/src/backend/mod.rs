@@ -10,54 +10,39 @@ use std::time::Duration;
 use crate::event::Event;
 use crate::{Backend, Capabilities, Interest, Token};
 
-// The selector: which backends this operating system has, best first.
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+// The selector: which backends this operating system has, best first. build.rs gives the names.
+#[cfg(backend = "epoll")]
 mod epoll;
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple",
-    all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd"))
-))]
+#[cfg(backend = "event-ports")]
+mod event_port;
+#[cfg(backend = "kqueue")]
 mod kqueue;
 mod poll;
+mod rearming;
 
 pub(crate) const AVAILABLE: &[Backend] = &[
-    #[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+    #[cfg(kernel = "linux")]
     Backend::Epoll,
-    #[cfg(any(
-        target_os = "freebsd",
-        target_os = "netbsd",
-        target_os = "openbsd",
-        target_os = "dragonfly",
-        target_vendor = "apple",
-        all(target_os = "linux", wakeful_emulate = "freebsd")
-    ))]
+    #[cfg(kernel = "bsd")]
     Backend::Kqueue,
+    #[cfg(kernel = "illumos")]
+    Backend::EventPorts,
     Backend::Poll,
     // The emulations, which nobody gets without asking.
-    #[cfg(all(target_os = "linux", feature = "emulation", not(wakeful_emulate = "freebsd")))]
+    #[cfg(all(backend = "kqueue", not(kernel = "bsd")))]
     Backend::Kqueue,
+    #[cfg(all(backend = "event-ports", not(kernel = "illumos")))]
+    Backend::EventPorts,
 ];
 
 pub(crate) fn create(backend: Backend) -> io::Result<Arc<dyn Adapter>> {
     match backend {
-        #[cfg(all(
-            any(target_os = "linux", target_os = "android"),
-            not(wakeful_emulate = "freebsd")
-        ))]
+        #[cfg(backend = "epoll")]
         Backend::Epoll => Ok(Arc::new(epoll::EpollAdapter::new()?)),
-        #[cfg(any(
-            target_os = "freebsd",
-            target_os = "netbsd",
-            target_os = "openbsd",
-            target_os = "dragonfly",
-            target_vendor = "apple",
-            all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "freebsd"))
-        ))]
+        #[cfg(backend = "kqueue")]
         Backend::Kqueue => Ok(Arc::new(kqueue::KqueueAdapter::new()?)),
+        #[cfg(backend = "event-ports")]
+        Backend::EventPorts => Ok(event_port::EventPortAdapter::new()?),
         Backend::Poll => Ok(poll::PollAdapter::new()?),
         #[allow(unreachable_patterns)]
         other => Err(io::Error::new(

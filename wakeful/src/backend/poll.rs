@@ -4,8 +4,6 @@
 //! reported, and putting it back when the source was drained (see [`rearm`]); a one-shot, by taking
 //! everything out until it is registered anew.
 
-mod table;
-
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -18,8 +16,8 @@ use wakeful_kernel::pipe::pipe;
 use wakeful_kernel::poll::{PollFd, RESOLUTION, poll};
 use wakeful_kernel::readiness::Readiness;
 
-use self::table::Table;
 use super::Adapter;
+use super::rearming::Table;
 use crate::event::Event;
 use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};

@@ -35,128 +35,73 @@ mod reuse_port;
 #[path = "generic/reuse_port.rs"]
 mod reuse_port;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(kernel = "linux")]
 #[path = "linux/waiting.rs"]
 mod waiting;
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple",
-    wakeful_emulate = "freebsd"
-))]
+#[cfg(kernel = "bsd")]
 #[path = "bsd/waiting.rs"]
 mod waiting;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple"
-)))]
+#[cfg(any(kernel = "illumos", kernel = "other"))]
 #[path = "generic/waiting.rs"]
 mod waiting;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(kernel = "linux")]
 #[path = "linux/bell.rs"]
 mod bell;
-#[cfg(any(not(any(target_os = "linux", target_os = "android")), wakeful_emulate = "freebsd"))]
+#[cfg(kernel = "illumos")]
+#[path = "illumos/bell.rs"]
+mod bell;
+#[cfg(any(kernel = "bsd", kernel = "other"))]
 #[path = "generic/bell.rs"]
 mod bell;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(kernel = "linux")]
 #[path = "linux/signal_queue.rs"]
 mod signal_queue;
-#[cfg(any(not(any(target_os = "linux", target_os = "android")), wakeful_emulate = "freebsd"))]
+#[cfg(any(kernel = "bsd", kernel = "illumos", kernel = "other"))]
 #[path = "generic/signal_queue.rs"]
 mod signal_queue;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(kernel = "linux")]
 #[path = "linux/timer.rs"]
 mod timer;
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple",
-    wakeful_emulate = "freebsd"
-))]
+#[cfg(kernel = "bsd")]
 #[path = "bsd/timer.rs"]
 mod timer;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple"
-)))]
+#[cfg(kernel = "illumos")]
+#[path = "illumos/timer.rs"]
+mod timer;
+#[cfg(kernel = "other")]
 #[path = "generic/timer.rs"]
 mod timer;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(kernel = "linux")]
 #[path = "linux/process.rs"]
 mod process;
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple",
-    wakeful_emulate = "freebsd"
-))]
+#[cfg(kernel = "bsd")]
 #[path = "bsd/process.rs"]
 mod process;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple"
-)))]
+#[cfg(kernel = "illumos")]
+#[path = "generic/process.rs"]
+mod process;
+#[cfg(kernel = "other")]
 #[path = "generic/process.rs"]
 mod process;
 
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(wakeful_emulate = "freebsd")))]
+#[cfg(kernel = "linux")]
 #[path = "linux/watches/mod.rs"]
 mod watches;
-#[cfg(any(
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple",
-    wakeful_emulate = "freebsd"
-))]
+#[cfg(kernel = "bsd")]
 #[path = "bsd/watches/mod.rs"]
 mod watches;
-#[cfg(not(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple"
-)))]
+#[cfg(kernel = "illumos")]
 #[path = "generic/watches.rs"]
 mod watches;
-#[cfg(any(
-    target_os = "linux",
-    target_os = "android",
-    target_os = "freebsd",
-    target_os = "netbsd",
-    target_os = "openbsd",
-    target_os = "dragonfly",
-    target_vendor = "apple"
-))]
+#[cfg(kernel = "other")]
+#[path = "generic/watches.rs"]
+mod watches;
+
+#[cfg(not(kernel = "other"))]
 mod way;
 
 pub(crate) use bell::Bell;

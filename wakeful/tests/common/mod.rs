@@ -38,6 +38,11 @@ macro_rules! every_backend {
             }
 
             #[test]
+            fn event_ports() {
+                crate::common::on(wakeful::Backend::EventPorts, run);
+            }
+
+            #[test]
             fn poll() {
                 crate::common::on(wakeful::Backend::Poll, run);
             }

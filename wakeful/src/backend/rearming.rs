@@ -1,4 +1,4 @@
-//! The registrations of the poll(2) backend.
+//! The registrations of backends whose kernel knows no edge: poll(2), and event ports.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,7 +19,7 @@ pub(super) struct Table {
     index: HashMap<RawFd, usize>,
     /// Distinguishes a registration from an earlier one of the same descriptor.
     next_generation: u64,
-    /// A wait is under way on a snapshot of this table.
+    /// A wait is under way on a snapshot of this table, as far as poll(2) is concerned.
     pub(super) waiting: bool,
 }
 
@@ -32,6 +32,15 @@ pub(super) struct Entry {
     /// What is yet to be reported.
     armed: Readiness,
     silence: Silence,
+    pub(super) generation: u64,
+    /// The kernel waits for it, as far as event ports are concerned: until there is an event.
+    is_associated: bool,
+}
+
+/// What the kernel is to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) readiness: Readiness,
     pub(super) generation: u64,
 }
 
@@ -75,7 +84,16 @@ impl Table {
         let armed = wanted(interest);
         let silence = Silence::None;
         self.index.insert(fd, self.entries.len());
-        self.entries.push(Entry { fd, identity, token, interest, armed, silence, generation });
+        self.entries.push(Entry {
+            fd,
+            identity,
+            token,
+            interest,
+            armed,
+            silence,
+            generation,
+            is_associated: false,
+        });
         Ok(())
     }
 
@@ -92,6 +110,7 @@ impl Table {
         entry.armed = wanted(interest);
         entry.silence = Silence::None;
         entry.generation = generation;
+        entry.is_associated = false;
         Ok(())
     }
 
@@ -126,6 +145,36 @@ impl Table {
         Some(Event::new(found | implied, entry.token))
     }
 
+    /// What the kernel is to wait for, if it does not; it counts as told then.
+    pub(super) fn next_association(&mut self, fd: RawFd) -> Option<Wanted> {
+        let entry = self.get(fd)?;
+        if entry.is_associated || entry.silence != Silence::None {
+            return None;
+        }
+        entry.is_associated = true;
+        Some(Wanted { readiness: entry.armed, generation: entry.generation })
+    }
+
+    /// The kernel does not wait for it any more: there was an event, or something else is to be waited for.
+    pub(super) fn dissociated(&mut self, fd: RawFd, generation: u64) {
+        if let Some(entry) = self.get(fd).filter(|entry| entry.generation == generation) {
+            entry.is_associated = false;
+        }
+    }
+
+    /// Whether or not the kernel waits for it, it is to be told anew.
+    pub(super) fn forget_association(&mut self, fd: RawFd) {
+        if let Some(entry) = self.get(fd) {
+            entry.is_associated = false;
+        }
+    }
+
+    /// Whether it is to be looked at again by the next wait, whatever is read of it.
+    pub(super) fn is_level(&self, fd: RawFd) -> bool {
+        let entry = self.index.get(&fd).and_then(|&index| self.entries.get(index));
+        entry.is_some_and(|entry| entry.interest.trigger() == Trigger::Level)
+    }
+
     /// Whether the registration is the same as when the wait began.
     pub(super) fn is_current(&self, fd: RawFd, generation: u64) -> bool {
         self.index.get(&fd).is_some_and(|&index| self.entries[index].generation == generation)
@@ -152,7 +201,9 @@ impl Table {
         let before = (entry.armed, entry.silence);
         entry.armed |= wanted(entry.interest) & of_direction;
         entry.silence = Silence::None;
-        (entry.armed, entry.silence) != before
+        let is_changed = (entry.armed, entry.silence) != before;
+        entry.is_associated &= !is_changed;
+        is_changed
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = RawFd> {

@@ -1,0 +1,289 @@
+//! Event ports: an association for each registration, made again after each event.
+//!
+//! The kernel tells of a descriptor once, if it is ready or when it gets so, and then not until it is associated again.
+//! For a level that is done before the next wait; for an edge when the source was drained (see [`rearm`]), and, for what was
+//! not reported yet, before the next wait as well; for a one-shot when it is registered anew.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::event_port::{EventPort, EventSource, PollEvents, RawEvent};
+use wakeful_kernel::readiness::Readiness;
+
+use super::Adapter;
+use super::rearming::{Table, Wanted};
+use crate::event::Event;
+use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
+use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
+
+pub(super) struct EventPortAdapter {
+    port: EventPort,
+    state: Mutex<State>,
+    /// What the kernel fills, reused from wait to wait; locked for the length of a wait.
+    found: Mutex<Vec<RawEvent>>,
+    /// Somebody waits for the port itself, so that it must be readable between waits, too.
+    is_lent: AtomicBool,
+    itself: Weak<EventPortAdapter>,
+    _enrolment: Enrolment,
+}
+
+#[derive(Default)]
+struct State {
+    table: Table,
+    /// Those that were reported, and are to be looked at before the next wait.
+    reported: Vec<RawFd>,
+}
+
+/// What a wake-up comes with. It tells them from nothing: the program sends nothing else.
+const WAKE: i32 = 1;
+
+impl EventPortAdapter {
+    pub(super) fn new() -> io::Result<Arc<EventPortAdapter>> {
+        let port = EventPort::new()?;
+        Ok(Arc::new_cyclic(|itself| EventPortAdapter {
+            port,
+            state: Mutex::default(),
+            found: Mutex::default(),
+            is_lent: AtomicBool::new(false),
+            itself: itself.clone(),
+            _enrolment: Enrolment::new(),
+        }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rearm_target(&self) -> Weak<dyn Rearm> {
+        self.itself.clone()
+    }
+
+    /// Has the kernel wait for a registration, unless it does, or is not to.
+    fn associate(&self, table: &mut Table, fd: RawFd) -> io::Result<()> {
+        let Some(Wanted { readiness, generation }) = table.next_association(fd) else {
+            return Ok(());
+        };
+        let Err(error) = self.port.associate_fd(fd, poll_events(readiness), generation as usize)
+        else {
+            return Ok(());
+        };
+        table.dissociated(fd, generation);
+        Err(portable(error.into()))
+    }
+
+    /// What was reported is waited for again, as far as it is to be.
+    fn associate_reported(&self, state: &mut State) {
+        let State { table, reported } = state;
+        for fd in reported.drain(..) {
+            // One that was closed has nothing to tell.
+            let _ = self.associate(table, fd);
+        }
+    }
+
+    /// The port is to be readable if the next wait would find something. It may be so in vain: what is ready now may
+    /// have been drained by then.
+    fn show(&self, state: &mut State) {
+        let State { table, reported } = state;
+        for &fd in reported.iter() {
+            let _ = self.associate(table, fd);
+        }
+        reported.retain(|&fd| table.is_level(fd));
+    }
+
+    /// Takes over what the kernel has found; answers whether a waker woke.
+    fn take(&self, found: &[RawEvent], events: &mut Vec<Event>) -> bool {
+        let mut woken = false;
+        let mut state = self.state();
+        let State { table, reported } = &mut *state;
+        for event in found {
+            if event.source() != EventSource::Fd {
+                woken |= event.source() == EventSource::User;
+                continue;
+            }
+            let (fd, generation) = (event.object() as RawFd, event.user() as u64);
+            table.dissociated(fd, generation);
+            if let Some(event) = table.take(fd, generation, readiness(event.events())) {
+                events.push(event);
+                reported.push(fd);
+            }
+        }
+        if self.is_lent.load(Ordering::Relaxed) {
+            self.show(&mut state);
+        }
+        woken
+    }
+}
+
+impl Adapter for EventPortAdapter {
+    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        let identity = Identity::of(fd)?;
+        if identity.is_regular_file_or_directory() {
+            // Such a file is always ready, which would make every wait return at once.
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+        let mut state = self.state();
+        state.table.insert(fd, identity, token, interest)?;
+        if let Err(error) = self.associate(&mut state.table, fd) {
+            let _ = state.table.remove(fd);
+            return Err(error);
+        }
+        rearm::enter(fd, self.rearm_target());
+        Ok(())
+    }
+
+    fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        let mut state = self.state();
+        state.table.replace(fd, token, interest)?;
+        self.associate(&mut state.table, fd)
+    }
+
+    fn deregister(&self, fd: RawFd) -> io::Result<()> {
+        let mut state = self.state();
+        state.table.remove(fd)?;
+        rearm::leave(fd, &self.rearm_target());
+        // It has none if it was reported, or closed.
+        let _ = self.port.dissociate_fd(fd);
+        Ok(())
+    }
+
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = events.capacity() - events.len();
+        // What cannot be added to the clock is longer than anyone waits.
+        let deadline = match timeout {
+            None | Some(Duration::ZERO) => None,
+            Some(timeout) => Instant::now().checked_add(timeout),
+        };
+        let (before, mut left) = (events.len(), timeout);
+        {
+            let mut state = self.state();
+            if self.is_lent.load(Ordering::Relaxed) {
+                // What was shown may be over by now.
+                let State { table, reported } = &mut *state;
+                reported.iter().for_each(|&fd| table.forget_association(fd));
+            }
+            self.associate_reported(&mut state);
+        }
+        loop {
+            found.clear();
+            found.reserve(room);
+            let count = self.port.get_raw(&mut found, 1, room, left)?;
+            let woken = self.take(&found, events);
+            if count == 0 || woken || events.len() > before {
+                return Ok(woken);
+            }
+            // All of it was of registrations that are over.
+            if let Some(deadline) = deadline {
+                left = Some(deadline.saturating_duration_since(Instant::now()));
+            }
+        }
+    }
+
+    fn prepare_wake(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn wake(&self) -> io::Result<()> {
+        match self.port.send(WAKE, 0) {
+            // Full of events, so that no wait is long.
+            Err(error) if error.source.raw_os_error() == Some(libc::EAGAIN) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        if !self.is_lent.swap(true, Ordering::Relaxed) {
+            self.show(&mut self.state());
+        }
+        self.port.as_fd()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            backend: Backend::EventPorts,
+            edge: Support::Emulated,
+            level: Support::Emulated,
+            oneshot: Support::Native,
+            edge_oneshot: Support::Native,
+            edge_rule: EdgeRule::AfterWouldBlock,
+            timeout_resolution: Duration::from_nanos(1),
+            nests: true,
+            scales: true,
+            forgets_closed: false,
+            priority: true,
+            regular_files: false,
+        }
+    }
+}
+
+impl Rearm for EventPortAdapter {
+    fn rearm(&self, fd: RawFd, direction: Direction, cause: Cause) {
+        let mut state = self.state();
+        if state.table.rearm(fd, direction, cause) {
+            // It may have been closed.
+            let _ = self.associate(&mut state.table, fd);
+        }
+    }
+
+    fn closing(&self, fd: RawFd) {
+        // The descriptor may have been deregistered by now.
+        let _ = self.deregister(fd);
+    }
+}
+
+/// Without the state: it would have to be locked while it is written, perhaps to a source that is registered here and
+/// re-armed by that.
+impl fmt::Debug for EventPortAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventPortAdapter").field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Drop for EventPortAdapter {
+    fn drop(&mut self) {
+        for fd in self.state().table.descriptors() {
+            rearm::leave(fd, &self.rearm_target());
+        }
+    }
+}
+
+/// What the kernel is asked for.
+fn poll_events(wanted: Readiness) -> PollEvents {
+    let mut events = PollEvents::empty();
+    for (bit, event) in TABLE {
+        if wanted.contains(bit) {
+            events |= event;
+        }
+    }
+    events
+}
+
+/// What the kernel says.
+fn readiness(events: i32) -> Readiness {
+    let events = PollEvents::from_bits_retain(events);
+    let all = TABLE.iter().filter(|(_, event)| !event.is_empty() && events.contains(*event));
+    all.fold(Readiness::empty(), |ready, &(bit, _)| ready | bit)
+}
+
+const TABLE: [(Readiness, PollEvents); 6] = [
+    (Readiness::IN, PollEvents::IN),
+    (Readiness::PRI, PollEvents::PRI),
+    (Readiness::OUT, PollEvents::OUT),
+    (Readiness::ERR, PollEvents::ERR),
+    (Readiness::HUP, PollEvents::HUP),
+    // Nothing where the system does not tell of it.
+    (Readiness::RDHUP, PollEvents::from_bits_retain(wakeful_kernel::sys::POLLRDHUP as i32)),
+];
+
+/// Errors as the other backends have them.
+fn portable(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EBADFD) => io::Error::from_raw_os_error(libc::EBADF),
+        _ => error,
+    }
+}
