@@ -7,7 +7,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,8 @@ pub(super) struct EventPortAdapter {
     state: Mutex<State>,
     /// What the kernel fills, reused from wait to wait; locked for the length of a wait.
     found: Mutex<Vec<RawEvent>>,
+    /// How many wake-ups are queued, or about to be.
+    wakes: AtomicUsize,
     /// Somebody waits for the port itself, so that it must be readable between waits, too.
     is_lent: AtomicBool,
     itself: Weak<EventPortAdapter>,
@@ -49,6 +51,7 @@ impl EventPortAdapter {
             port,
             state: Mutex::default(),
             found: Mutex::default(),
+            wakes: AtomicUsize::new(0),
             is_lent: AtomicBool::new(false),
             itself: itself.clone(),
             _enrolment: Enrolment::new(),
@@ -102,11 +105,17 @@ impl EventPortAdapter {
         let State { table, reported } = &mut *state;
         for event in found {
             if event.source() != EventSource::Fd {
-                woken |= event.source() == EventSource::User;
+                woken = true;
+                self.wakes.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
             let (fd, generation) = (event.object() as RawFd, event.user() as u64);
             table.dissociated(fd, generation);
+            if events.len() == events.capacity() {
+                // There was room for it among the wake-ups only: it is put back, and comes again.
+                let _ = self.associate(table, fd);
+                continue;
+            }
             if let Some(event) = table.take(fd, generation, readiness(event.events())) {
                 events.push(event);
                 reported.push(fd);
@@ -170,9 +179,11 @@ impl Adapter for EventPortAdapter {
             self.associate_reported(&mut state);
         }
         loop {
+            // Beside all wake-ups, so that none is left to end a wait in vain.
+            let most = room.saturating_add(self.wakes.load(Ordering::Relaxed));
             found.clear();
-            found.reserve(room);
-            let count = self.port.get_raw(&mut found, 1, room, left)?;
+            found.reserve(most);
+            let count = self.port.get_raw(&mut found, 1, most, left)?;
             let woken = self.take(&found, events);
             if count == 0 || woken || events.len() > before {
                 return Ok(woken);
@@ -189,11 +200,14 @@ impl Adapter for EventPortAdapter {
     }
 
     fn wake(&self) -> io::Result<()> {
-        match self.port.send(WAKE, 0) {
-            // Full of events, so that no wait is long.
-            Err(error) if error.source.raw_os_error() == Some(libc::EAGAIN) => Ok(()),
-            result => Ok(result?),
-        }
+        self.wakes.fetch_add(1, Ordering::Relaxed);
+        let Err(error) = self.port.send(WAKE, 0) else {
+            return Ok(());
+        };
+        self.wakes.fetch_sub(1, Ordering::Relaxed);
+        // Full of events, so that no wait is long.
+        let is_full = error.source.raw_os_error() == Some(libc::EAGAIN);
+        if is_full { Ok(()) } else { Err(error.into()) }
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
