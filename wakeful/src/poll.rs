@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 #[cfg(doc)]
 use crate::Waker;
 use crate::event::source_by_descriptor;
+use crate::rearm;
 use crate::registry::Shared;
 use crate::time::Timers;
 use crate::{Backend, Capabilities, Events, Registry, backend};
@@ -133,13 +134,18 @@ impl Poll {
                  or more",
             ));
         }
-        if self.timers.is_empty() {
-            return self.memory.wait(self.registry.shared(), events, timeout).map(drop);
+        let result = if self.timers.is_empty() {
+            self.memory.wait(self.registry.shared(), events, timeout).map(drop)
+        } else {
+            let now = Instant::now();
+            // What cannot be added to the clock is longer than anyone waits.
+            let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+            self.poll_with_timers(events, now, deadline)
+        };
+        if rearm::is_in_use() && events.len() < events.capacity() {
+            self.registry.shared().drained();
         }
-        let now = Instant::now();
-        // What cannot be added to the clock is longer than anyone waits.
-        let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-        self.poll_with_timers(events, now, deadline)
+        result
     }
 
     /// As [`poll`](Poll::poll), with a deadline instead of a timeout. One that has passed does not wait.

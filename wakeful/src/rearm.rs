@@ -106,10 +106,16 @@ pub(crate) fn leave(fd: RawFd, poller: &Weak<dyn Rearm>) {
     }
 }
 
+/// Whether there is a re-arming poller.
+#[inline]
+pub(crate) fn is_in_use() -> bool {
+    POLLERS.load(Ordering::Relaxed) != 0
+}
+
 /// Arms a direction of the descriptor wherever it is registered.
 #[inline]
 pub(crate) fn rearm(fd: RawFd, direction: Direction, cause: Cause) {
-    if POLLERS.load(Ordering::Relaxed) != 0 {
+    if is_in_use() {
         for poller in pollers_of(fd) {
             poller.rearm(fd, direction, cause);
         }
@@ -119,7 +125,7 @@ pub(crate) fn rearm(fd: RawFd, direction: Direction, cause: Cause) {
 /// The descriptor is about to be closed.
 #[inline]
 pub(crate) fn closing(fd: RawFd) {
-    if POLLERS.load(Ordering::Relaxed) != 0 {
+    if is_in_use() {
         for poller in pollers_of(fd) {
             poller.closing(fd);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::backend::Adapter;
 use crate::event::Source;
+use crate::rearm::{self, Cause, Direction};
 use crate::registered::{Registered, SourceError};
 use crate::wake::Wake;
 use crate::{Capabilities, Interest, Token};
@@ -28,6 +29,14 @@ impl Shared {
             let _ = self.adapter.wake();
         }
         self.adapter.descriptor()
+    }
+
+    /// It was asked until there was nothing left: an outer loop whose kernel has no edges is to hear of it anew.
+    pub(crate) fn drained(&self) {
+        if self.wake.sleep.is_exported() {
+            let fd = self.adapter.descriptor().as_raw_fd();
+            rearm::rearm(fd, Direction::Read, Cause::Drained);
+        }
     }
 }
 

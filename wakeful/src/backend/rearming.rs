@@ -38,6 +38,7 @@ pub(super) struct Entry {
 }
 
 /// What the kernel is to wait for.
+#[cfg_attr(not(backend = "event-ports"), allow(dead_code))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) readiness: Readiness,
@@ -145,36 +146,6 @@ impl Table {
         Some(Event::new(found | implied, entry.token))
     }
 
-    /// What the kernel is to wait for, if it does not; it counts as told then.
-    pub(super) fn next_association(&mut self, fd: RawFd) -> Option<Wanted> {
-        let entry = self.get(fd)?;
-        if entry.is_associated || entry.silence != Silence::None {
-            return None;
-        }
-        entry.is_associated = true;
-        Some(Wanted { readiness: entry.armed, generation: entry.generation })
-    }
-
-    /// The kernel does not wait for it any more: there was an event, or something else is to be waited for.
-    pub(super) fn dissociated(&mut self, fd: RawFd, generation: u64) {
-        if let Some(entry) = self.get(fd).filter(|entry| entry.generation == generation) {
-            entry.is_associated = false;
-        }
-    }
-
-    /// Whether or not the kernel waits for it, it is to be told anew.
-    pub(super) fn forget_association(&mut self, fd: RawFd) {
-        if let Some(entry) = self.get(fd) {
-            entry.is_associated = false;
-        }
-    }
-
-    /// Whether it is to be looked at again by the next wait, whatever is read of it.
-    pub(super) fn is_level(&self, fd: RawFd) -> bool {
-        let entry = self.index.get(&fd).and_then(|&index| self.entries.get(index));
-        entry.is_some_and(|entry| entry.interest.trigger() == Trigger::Level)
-    }
-
     /// Whether the registration is the same as when the wait began.
     pub(super) fn is_current(&self, fd: RawFd, generation: u64) -> bool {
         self.index.get(&fd).is_some_and(|&index| self.entries[index].generation == generation)
@@ -217,6 +188,40 @@ impl Table {
     fn new_generation(&mut self) -> u64 {
         self.next_generation += 1;
         self.next_generation
+    }
+}
+
+/// For a kernel that waits for a descriptor until there is an event, and then no more.
+#[cfg_attr(not(backend = "event-ports"), allow(dead_code))]
+impl Table {
+    /// What the kernel is to wait for, if it does not; it counts as told then.
+    pub(super) fn next_association(&mut self, fd: RawFd) -> Option<Wanted> {
+        let entry = self.get(fd)?;
+        if entry.is_associated || entry.silence != Silence::None {
+            return None;
+        }
+        entry.is_associated = true;
+        Some(Wanted { readiness: entry.armed, generation: entry.generation })
+    }
+
+    /// The kernel does not wait for it any more: there was an event, or something else is to be waited for.
+    pub(super) fn dissociated(&mut self, fd: RawFd, generation: u64) {
+        if let Some(entry) = self.get(fd).filter(|entry| entry.generation == generation) {
+            entry.is_associated = false;
+        }
+    }
+
+    /// Whether or not the kernel waits for it, it is to be told anew.
+    pub(super) fn forget_association(&mut self, fd: RawFd) {
+        if let Some(entry) = self.get(fd) {
+            entry.is_associated = false;
+        }
+    }
+
+    /// Whether it is to be looked at again by the next wait, whatever is read of it.
+    pub(super) fn is_level(&self, fd: RawFd) -> bool {
+        let entry = self.index.get(&fd).and_then(|&index| self.entries.get(index));
+        entry.is_some_and(|entry| entry.interest.trigger() == Trigger::Level)
     }
 }
 

@@ -41,7 +41,10 @@ mod waiting;
 #[cfg(kernel = "bsd")]
 #[path = "bsd/waiting.rs"]
 mod waiting;
-#[cfg(any(kernel = "illumos", kernel = "other"))]
+#[cfg(kernel = "illumos")]
+#[path = "illumos/waiting.rs"]
+mod waiting;
+#[cfg(kernel = "other")]
 #[path = "generic/waiting.rs"]
 mod waiting;
 
@@ -88,19 +91,21 @@ mod process;
 #[path = "generic/process.rs"]
 mod process;
 
+#[cfg(kernel = "bsd")]
+#[path = "bsd/teller.rs"]
+mod teller;
+#[cfg(kernel = "illumos")]
+#[path = "illumos/teller.rs"]
+mod teller;
 #[cfg(kernel = "linux")]
 #[path = "linux/watches/mod.rs"]
 mod watches;
-#[cfg(kernel = "bsd")]
-#[path = "bsd/watches/mod.rs"]
-mod watches;
-#[cfg(kernel = "illumos")]
-#[path = "generic/watches.rs"]
+#[cfg(any(kernel = "bsd", kernel = "illumos"))]
+#[path = "snapshot/mod.rs"]
 mod watches;
 #[cfg(kernel = "other")]
 #[path = "generic/watches.rs"]
 mod watches;
-
 #[cfg(not(kernel = "other"))]
 mod way;
 

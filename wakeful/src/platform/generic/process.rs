@@ -4,6 +4,8 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use wakeful_kernel::process;
+
 use crate::process::State;
 use crate::signal::Signal;
 
@@ -11,8 +13,12 @@ use crate::signal::Signal;
 pub(crate) struct Process(Infallible);
 
 impl Process {
-    pub(crate) fn open(_: u32) -> io::Result<Option<Process>> {
-        Ok(None)
+    pub(crate) fn open(pid: u32) -> io::Result<Option<Process>> {
+        // That there is none can be told.
+        match process::send_signal(pid, 0).map_err(io::Error::from) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Err(error),
+            _ => Ok(None),
+        }
     }
 
     pub(crate) fn state(&self) -> io::Result<State> {

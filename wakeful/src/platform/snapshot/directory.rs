@@ -8,7 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
-use wakeful_kernel::kqueue::System;
+
+use crate::platform::teller::OPEN_TO_WATCH;
 
 /// Which file it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -82,7 +83,7 @@ pub(super) fn list(directory: impl AsFd) -> io::Result<BTreeMap<OsString, Entry>
 /// Opens a file only to watch it, without waiting for anybody.
 pub(super) fn open(directory: impl AsFd, name: &OsStr, follow: bool) -> io::Result<OwnedFd> {
     let follow = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
-    let to_watch = OFlags::from_bits_retain(System::CURRENT.open_to_watch as _);
+    let to_watch = OFlags::from_bits_retain(OPEN_TO_WATCH as _);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | follow | to_watch;
     Ok(rustix::fs::openat(directory, name, flags, Mode::empty())?)
 }

@@ -9,15 +9,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
 use slab::Slab;
-use wakeful_kernel::kqueue::filter::VnodeEvents;
 
 use super::directory::{self, Entry, Identity};
-use super::{Desk, ENTRIES, Fate, OF_FILE, Role, WRITTEN, Watched};
+use super::{Desk, ENTRIES, Fate, OF_FILE, Role, Watched, What};
 use crate::platform::way::is_missing;
 use crate::watch::{Change, Filter, Kind, Kinds, Progress, Watch, WatchId};
 
 /// What is to be heard of a directory, but for the top: that it goes is told by the one that it is in.
-const OF_DIRECTORY: VnodeEvents = OF_FILE.difference(VnodeEvents::DELETE);
+const OF_DIRECTORY: What = OF_FILE.difference(What::DELETED);
 
 pub(super) struct Tree {
     id: WatchId,
@@ -123,9 +122,9 @@ impl Tree {
         Ok(())
     }
 
-    pub(super) fn notice(&mut self, events: &[(Role, VnodeEvents)], desk: &mut Desk<'_>) -> Fate {
+    pub(super) fn notice(&mut self, events: &[(Role, What)], desk: &mut Desk<'_>) -> Fate {
         let mut changed = BTreeSet::new();
-        let mut of_top = VnodeEvents::empty();
+        let mut of_top = What::empty();
         for &(role, what) in events {
             let Role::Node(number) = role else {
                 continue;
@@ -133,7 +132,7 @@ impl Tree {
             let Some(node) = self.nodes.get_mut(number) else {
                 continue;
             };
-            node.was_renamed |= what.contains(VnodeEvents::RENAME);
+            node.was_renamed |= what.contains(What::RENAMED);
             if node.is_entered && what.intersects(ENTRIES) {
                 changed.insert(number);
             }
@@ -142,12 +141,11 @@ impl Tree {
                 continue;
             }
             let is_file = !node.entry.is_directory();
-            if is_file && what.intersects(WRITTEN) {
+            if is_file && what.contains(What::WRITTEN) {
                 self.tell(Kind::Modified, number, self.path_of(number), desk);
             }
             // The links of a directory are its entries.
-            let attributes = VnodeEvents::ATTRIBUTES
-                | if is_file { VnodeEvents::LINK } else { VnodeEvents::empty() };
+            let attributes = What::ATTRIBUTES | if is_file { What::LINKS } else { What::empty() };
             if what.intersects(attributes) {
                 self.tell(Kind::Attributes, number, self.path_of(number), desk);
             }
@@ -156,13 +154,11 @@ impl Tree {
         self.notice_top(of_top, desk)
     }
 
-    fn notice_top(&mut self, what: VnodeEvents, desk: &mut Desk<'_>) -> Fate {
-        if what.contains(VnodeEvents::RENAME) {
+    fn notice_top(&mut self, what: What, desk: &mut Desk<'_>) -> Fate {
+        if what.contains(What::RENAMED) {
             desk.changes.push_back(Change::new(Kind::Moved, self.id, self.path.clone(), true));
         }
-        for (event, kind) in
-            [(VnodeEvents::DELETE, Kind::Gone), (VnodeEvents::REVOKE, Kind::Unmounted)]
-        {
+        for (event, kind) in [(What::DELETED, Kind::Gone), (What::REVOKED, Kind::Unmounted)] {
             if what.contains(event) {
                 desk.changes.push_back(Change::new(kind, self.id, self.path.clone(), true));
                 return Fate::Over;

@@ -1,7 +1,7 @@
-//! kqueue: a descriptor for each file and directory that is watched.
+//! Watching where the kernel tells that a directory has changed, and not how: it is listed, and compared with what was
+//! there before. What happens between two looks is told as their difference.
 //!
-//! The kernel tells that a directory has changed, and not how: it is listed, and compared with what was there
-//! before. What happens between two looks is told as their difference.
+//! There is a descriptor for each file and directory that is watched; a [`Teller`] tells of what happens to it.
 
 mod directory;
 mod path;
@@ -14,21 +14,34 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use wakeful_kernel::kqueue::filter::{Timer, Vnode, VnodeEvents};
-use wakeful_kernel::kqueue::{Change as KqueueChange, Happening, Kqueue, Mode, System};
 
 use self::path::PathWatch;
 use self::tree::Tree;
+use super::teller::Teller;
 use crate::platform::way::is_missing;
 use crate::watch::{Change, Watch, WatchId};
 
 /// How many events are taken at once, and so seen together: what belongs to one rename, for example.
-const BATCH: usize = 256;
+pub(super) const BATCH: usize = 256;
+
+bitflags::bitflags! {
+    /// What happened to a file or a directory, as far as every kernel tells it.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(super) struct What: u32 {
+        /// It was written to; of a directory, entries came or went.
+        const WRITTEN = 1;
+        /// Its number of links has changed; of a directory, one came into it or left it.
+        const LINKS = 2;
+        const ATTRIBUTES = 4;
+        const DELETED = 8;
+        const RENAMED = 0x10;
+        /// It cannot be told of any more: its file system was unmounted.
+        const REVOKED = 0x20;
+    }
+}
 
 pub(crate) struct Watches {
-    kqueue: Kqueue,
+    teller: Teller,
     state: Mutex<State>,
 }
 
@@ -83,14 +96,14 @@ struct Watched {
 
 /// What the watches work with.
 struct Desk<'state> {
-    kqueue: &'state Kqueue,
+    teller: &'state Teller,
     places: &'state mut Places,
     changes: &'state mut VecDeque<Change>,
 }
 
 impl Watches {
     pub(crate) fn new() -> io::Result<Watches> {
-        Ok(Watches { kqueue: Kqueue::new()?, state: Mutex::default() })
+        Ok(Watches { teller: Teller::new()?, state: Mutex::default() })
     }
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
@@ -102,7 +115,7 @@ impl Watches {
         };
         let mut state = self.state();
         let id = WatchId(NEXT.fetch_add(1, Ordering::Relaxed));
-        let (roots, mut desk) = state.desk(&self.kqueue);
+        let (roots, mut desk) = state.desk(&self.teller);
         let known = desk.changes.len();
         let root = if is_directory {
             Tree::new(id, watch, &absolute, &mut desk).map(Root::Tree)
@@ -121,7 +134,7 @@ impl Watches {
     pub(crate) fn remove(&self, watch: WatchId) {
         let mut state = self.state();
         state.changes.retain(|change| change.watch != Some(watch));
-        state.end(watch, &self.kqueue);
+        state.end(watch, &self.teller);
     }
 
     pub(crate) fn next_change(&self) -> Option<Change> {
@@ -130,17 +143,14 @@ impl Watches {
             if let Some(change) = state.changes.pop_front() {
                 return Some(change);
             }
-            let mut events = Vec::with_capacity(BATCH);
-            match self.kqueue.wait(&mut events, Some(Duration::ZERO)) {
-                Ok(count) if count > 0 => state.take(&self.kqueue, &events),
-                _ => return None,
-            }
+            let events = self.teller.happened()?;
+            state.take(&self.teller, &events);
         }
     }
 
     /// There may be more to tell: it is readable, and that anew.
     pub(crate) fn remind(&self) {
-        self.state().desk(&self.kqueue).1.nudge();
+        self.state().desk(&self.teller).1.nudge();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -151,20 +161,17 @@ impl Watches {
 impl State {
     fn desk<'state>(
         &'state mut self,
-        kqueue: &'state Kqueue,
+        teller: &'state Teller,
     ) -> (&'state mut HashMap<WatchId, Root>, Desk<'state>) {
-        let desk = Desk { kqueue, places: &mut self.places, changes: &mut self.changes };
+        let desk = Desk { teller, places: &mut self.places, changes: &mut self.changes };
         (&mut self.roots, desk)
     }
 
     /// Hands to each watch what concerns it, all at once.
-    fn take(&mut self, kqueue: &Kqueue, events: &[wakeful_kernel::kqueue::Event]) {
-        let mut happened: Vec<(WatchId, Vec<(Role, VnodeEvents)>)> = Vec::new();
-        for event in events {
-            let Happening::Vnode { what, .. } = event.happening() else {
-                continue;
-            };
-            let Some(&(watch, role)) = self.places.roles.get(&event.user_data()) else {
+    fn take(&mut self, teller: &Teller, events: &[(usize, What)]) {
+        let mut happened: Vec<(WatchId, Vec<(Role, What)>)> = Vec::new();
+        for &(place, what) in events {
+            let Some(&(watch, role)) = self.places.roles.get(&place) else {
                 continue;
             };
             match happened.iter_mut().find(|(it, _)| *it == watch) {
@@ -173,20 +180,20 @@ impl State {
             }
         }
         for (watch, events) in happened {
-            let (roots, mut desk) = self.desk(kqueue);
+            let (roots, mut desk) = self.desk(teller);
             let fate = match roots.get_mut(&watch) {
                 Some(Root::Path(path)) => path.notice(&events, &mut desk),
                 Some(Root::Tree(tree)) => tree.notice(&events, &mut desk),
                 None => Fate::Lives,
             };
             if fate == Fate::Over {
-                self.end(watch, kqueue);
+                self.end(watch, teller);
             }
         }
     }
 
-    fn end(&mut self, watch: WatchId, kqueue: &Kqueue) {
-        let (roots, mut desk) = self.desk(kqueue);
+    fn end(&mut self, watch: WatchId, teller: &Teller) {
+        let (roots, mut desk) = self.desk(teller);
         match roots.remove(&watch) {
             Some(Root::Path(path)) => path.release(&mut desk),
             Some(Root::Tree(tree)) => tree.release(&mut desk),
@@ -202,30 +209,24 @@ impl Desk<'_> {
         watch: WatchId,
         role: Role,
         fd: OwnedFd,
-        events: VnodeEvents,
+        what: What,
     ) -> io::Result<Watched> {
         let place = self.places.next;
         self.places.next += 1;
-        let events = events & System::CURRENT.all_vnode_events();
-        let change = KqueueChange::add(Vnode::new(&fd, events), Mode::Clear, place)?;
-        self.kqueue.apply([change])?;
+        self.teller.watch(fd.as_fd(), place, what)?;
         self.places.roles.insert(place, (watch, role));
         Ok(Watched { fd, place })
     }
 
-    /// Closes it, of which the kernel is told first: the emulation is not told of closing.
+    /// Closes it, of which the kernel is told first: the emulations are not told of closing.
     fn unwatch(&mut self, watched: Watched) {
         self.places.roles.remove(&watched.place);
-        if let Ok(change) = KqueueChange::delete(Vnode::new(&watched.fd, VnodeEvents::empty())) {
-            let _ = self.kqueue.apply([change]);
-        }
+        self.teller.unwatch(watched.fd.as_fd(), watched.place);
     }
 
     /// Makes the descriptor readable, for a change that the kernel does not know of.
     fn nudge(&mut self) {
-        if let Ok(soon) = KqueueChange::add(Timer::after(0, Duration::ZERO), Mode::Oneshot, 0) {
-            let _ = self.kqueue.apply([soon]);
-        }
+        self.teller.nudge();
     }
 }
 
@@ -236,22 +237,14 @@ fn cookie() -> u32 {
 }
 
 /// What says that the entries of a directory are not what they were.
-const ENTRIES: VnodeEvents = VnodeEvents::WRITE.union(VnodeEvents::EXTEND).union(VnodeEvents::LINK);
-
-const WRITTEN: VnodeEvents =
-    VnodeEvents::WRITE.union(VnodeEvents::EXTEND).union(VnodeEvents::TRUNCATE);
+const ENTRIES: What = What::WRITTEN.union(What::LINKS);
 
 /// What is to be heard of a file.
-const OF_FILE: VnodeEvents = WRITTEN
-    .union(VnodeEvents::ATTRIBUTES)
-    .union(VnodeEvents::LINK)
-    .union(VnodeEvents::DELETE)
-    .union(VnodeEvents::RENAME)
-    .union(VnodeEvents::REVOKE);
+const OF_FILE: What = What::all();
 
 impl AsFd for Watches {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.kqueue.as_fd()
+        self.teller.as_fd()
     }
 }
 

@@ -3,10 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use wakeful_kernel::kqueue::filter::VnodeEvents;
-
 use super::directory::{self, Entry};
-use super::{Desk, ENTRIES, Fate, OF_FILE, Role, WRITTEN, Watched, cookie};
+use super::{Desk, ENTRIES, Fate, OF_FILE, Role, Watched, What, cookie};
 use crate::platform::way::{End, StepKind, Way, is_missing};
 use crate::watch::{Change, Kind, Kinds, Watch, WatchId};
 
@@ -14,7 +12,7 @@ use crate::watch::{Change, Kind, Kinds, Watch, WatchId};
 const ATTEMPTS: usize = 16;
 
 /// That a directory goes is told by the one that it is in.
-const OF_STEP: VnodeEvents = ENTRIES.union(VnodeEvents::REVOKE);
+const OF_STEP: What = ENTRIES.union(What::REVOKED);
 
 pub(super) struct PathWatch {
     id: WatchId,
@@ -49,25 +47,25 @@ impl PathWatch {
         Ok(new)
     }
 
-    pub(super) fn notice(&mut self, events: &[(Role, VnodeEvents)], desk: &mut Desk<'_>) -> Fate {
+    pub(super) fn notice(&mut self, events: &[(Role, What)], desk: &mut Desk<'_>) -> Fate {
         let (mut may_lead_elsewhere, mut was_renamed) = (false, false);
         for &(role, what) in events {
             if role == Role::Step {
                 may_lead_elsewhere = true;
                 continue;
             }
-            if what.intersects(WRITTEN) {
+            if what.contains(What::WRITTEN) {
                 self.tell(Kind::Modified, desk);
             }
-            let is_gone = what.intersects(VnodeEvents::DELETE | VnodeEvents::RENAME);
-            if what.intersects(VnodeEvents::ATTRIBUTES | VnodeEvents::LINK) {
+            let is_gone = what.intersects(What::DELETED | What::RENAMED);
+            if what.intersects(What::ATTRIBUTES | What::LINKS) {
                 self.tell(Kind::Attributes, desk);
             }
-            if what.contains(VnodeEvents::REVOKE) {
+            if what.contains(What::REVOKED) {
                 self.tell(Kind::Unmounted, desk);
             }
-            may_lead_elsewhere |= is_gone || what.contains(VnodeEvents::REVOKE);
-            was_renamed |= what.contains(VnodeEvents::RENAME);
+            may_lead_elsewhere |= is_gone || what.contains(What::REVOKED);
+            was_renamed |= what.contains(What::RENAMED);
         }
         if may_lead_elsewhere {
             self.follow_and_tell(was_renamed, desk);
