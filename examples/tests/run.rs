@@ -237,3 +237,49 @@ fn everything() {
     let text = finish(example("everything").spawn().unwrap());
     assert!(text.ends_with("everything happened\n"), "{text}");
 }
+
+#[test]
+fn event_port_stdin() {
+    let mut child = example("event_port_stdin").spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"a line\n").unwrap();
+    let text = finish(child);
+    assert!(text.contains("Data available on stdin!\nread: a line\n"), "{text}");
+}
+
+#[test]
+fn event_port_watch_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().display().to_string();
+    let mut child = example("event_port_watch_file").arg(&path).spawn().unwrap();
+    let _watched = watch_over(&child);
+    let mut stdout = child.stdout.take().unwrap();
+    let mut text = String::new();
+    read_until(&mut stdout, &mut text, &format!("watching {path}\n"));
+    file.as_file().write_all(b"more").unwrap();
+    read_until(&mut stdout, &mut text, &format!("{path} Modified | Attrib\n"));
+    drop(file);
+    stdout.read_to_string(&mut text).unwrap();
+    // Deleted while it was watched, or while it was about to be.
+    let ends = [format!("{path} Delete\n"), format!("{path} is gone\n")];
+    assert!(ends.iter().any(|end| text.ends_with(end)), "{text}");
+    finish(child);
+    let child = example("event_port_watch_file").spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("PATH"));
+}
+
+#[test]
+fn event_ports_otherwise() {
+    let many = finish(example("event_port_many").spawn().unwrap());
+    let lines: Vec<_> = many.lines().map(|line| line.split_once(" events: ").unwrap().1).collect();
+    assert_eq!(lines.len(), 3, "{many}");
+    assert!(lines.contains(&"In | Out") && lines.contains(&"In"), "{many}");
+    let errors = finish(example("event_port_errors").spawn().unwrap());
+    assert!(errors.contains("Failed to associate fd 99"), "{errors}");
+    assert!(errors.contains("fd 99") && errors.contains("it is not open"), "{errors}");
+    let timer = finish(example("event_port_timer").env("UNIT_MS", "20").spawn().unwrap());
+    assert!(timer.ends_with("while nobody looked\n") && timer.contains("user 23"), "{timer}");
+    let raw = finish(example("event_port_raw").spawn().unwrap());
+    assert!(raw.ends_with("source 3: events 7, user 23\n"), "{raw}");
+}
