@@ -33,6 +33,6 @@ pub fn on_tokio<F: Future<Output = ()> + Send>(test: impl FnOnce() -> F + Send +
 }
 
 /// Whether these tests run on a backend that knows no edge for descriptors that others read.
-pub fn on_poll() -> bool {
-    std::env::var("WAKEFUL_BACKEND").is_ok_and(|name| name == "poll")
+pub fn knows_no_edge() -> bool {
+    std::env::var("WAKEFUL_BACKEND").is_ok_and(|name| name == "poll" || name == "event-ports")
 }

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use drop_in::{on_poll, on_tokio};
+use drop_in::{knows_no_edge, on_tokio};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
@@ -111,7 +111,7 @@ fn datagrams() {
 /// A descriptor that tokio does not read itself. On an emulated edge nobody tells when it was drained.
 #[test]
 fn a_bare_descriptor() {
-    if on_poll() {
+    if knows_no_edge() {
         println!(
             "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
         );

@@ -90,13 +90,13 @@ fn set_times() {
     let place = place();
     let (path, file) = place.file("file", "content");
     let name = CString::new(path.as_os_str().as_bytes()).unwrap();
-    let set = |access: i64, modification: i64| {
-        let omit = |nanoseconds: i64| libc::timespec { tv_sec: 1, tv_nsec: nanoseconds as _ };
-        let times = [omit(access), omit(modification)];
+    let set = |access: libc::c_long, modification: libc::c_long| {
+        let time = |nanoseconds| libc::timespec { tv_sec: 1, tv_nsec: nanoseconds };
+        let times = [time(access), time(modification)];
         // SAFETY: the path and the two times are valid.
         assert_eq!(unsafe { libc::utimensat(libc::AT_FDCWD, name.as_ptr(), times.as_ptr(), 0) }, 0);
     };
-    let omit = libc::UTIME_OMIT.into();
+    let omit = libc::UTIME_OMIT;
     assert_eq!(place.after(&file, ORDINARY, || set(7, omit)), FILE_ACCESS | FILE_ATTRIB);
     assert_eq!(place.after(&file, ORDINARY, || set(omit, 7)), FILE_MODIFIED | FILE_ATTRIB);
 }

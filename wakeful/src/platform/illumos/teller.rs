@@ -117,7 +117,7 @@ impl Teller {
             what |= What::ATTRIBUTES | What::LINKS;
         }
         // A name of it may be gone without an exception's being told, since this is not the way that it was opened by.
-        if !now.is_some_and(|now| now.nlink() > 0) {
+        if now.is_none_or(|now| now.nlink() == 0) {
             return what | What::DELETED;
         }
         if is_refreshed && !what.contains(What::REVOKED) {

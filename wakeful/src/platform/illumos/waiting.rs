@@ -20,5 +20,5 @@ pub(crate) fn can_be_waited_for(fd: BorrowedFd<'_>) -> io::Result<bool> {
     let is_it = |path: &&str| {
         std::fs::metadata(path).is_ok_and(|device| device.rdev() == status.st_rdev as u64)
     };
-    Ok(!(is_device && ALWAYS_READY.iter().any(|path| is_it(&path))))
+    Ok(!(is_device && ALWAYS_READY.iter().any(is_it)))
 }
