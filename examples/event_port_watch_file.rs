@@ -6,7 +6,7 @@
 //! ```
 
 use std::error::Error;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -43,13 +43,14 @@ fn run() -> Result<(), Box<dyn Error>> {
             return Ok(());
         }
         // An event ends the association. What happens between the two lines is told, by the times.
-        match file_obj.refresh() {
-            Err(error) if error.source.kind() == ErrorKind::NotFound => {
+        let again = file_obj.refresh().map_err(io::Error::from);
+        let again = again.and_then(|()| Ok(port.associate_file(&file_obj, events, 0)?));
+        match again {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 println!("{} is gone", file_obj.path().display());
                 return Ok(());
             }
             result => result?,
         }
-        port.associate_file(&file_obj, events, 0)?;
     }
 }
