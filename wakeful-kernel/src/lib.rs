@@ -15,6 +15,8 @@
 //! | [`linux::SignalFd`] | `signalfd` | Linux |
 //! | [`linux::PidFd`] | `pidfd_open`, `pidfd_send_signal`, `waitid(P_PIDFD)` | Linux |
 //! | [`linux::Inotify`] | `inotify_init1`, `inotify_add_watch`, `inotify_rm_watch` | Linux |
+//! | `linux::Ring` | `io_uring_setup`, `io_uring_enter`, `io_uring_register` | Linux, on 64-bit processors |
+//! | [`file::Operation`] | what is done to files: `pread`, `pwritev`, `fsync`, `open`, … as values | Unix |
 //! | [`sys`] | the raw declarations themselves | Unix |
 //!
 //! # Rules that hold throughout
@@ -36,6 +38,7 @@
 mod error;
 
 pub mod descriptor;
+pub mod file;
 pub mod guard;
 pub mod pipe;
 pub mod poll;

@@ -1,6 +1,30 @@
 //! Processes, by their numbers.
 
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::error::check;
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// How many times this process and its ancestors were forked since the first call: another number than before means
+/// that this is a child, whose kernel objects and threads are its parent's.
+#[inline]
+pub fn forks() -> u32 {
+    static BEGUN: Once = Once::new();
+    if !BEGUN.is_completed() {
+        BEGUN.call_once(|| {
+            // SAFETY: the function is one that may be called after a fork, of any thread's, and it stays. If
+            // there is no memory for it, children are not recognised.
+            unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        });
+    }
+    FORKS.load(Ordering::Relaxed)
+}
 
 operation_error! {
     /// A signal could not be sent.

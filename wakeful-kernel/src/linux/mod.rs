@@ -3,6 +3,17 @@
 mod eventfd;
 mod inotify;
 mod pidfd;
+#[cfg(all(
+    target_os = "linux",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )
+))]
+mod ring;
 mod signalfd;
 mod timerfd;
 
@@ -12,6 +23,18 @@ pub use inotify::{
     WatchDescriptor, WatchFlags,
 };
 pub use pidfd::{ExitState, PidFd, PidFdOpenError, PidFdSignalError, PidFdWaitError};
+#[cfg(all(
+    target_os = "linux",
+    any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )
+))]
+#[doc(inline)]
+pub use ring::{Ring, RingError};
 pub use signalfd::{SignalFd, SignalFdError, SignalFdReadError, SignalInfo};
 pub use timerfd::{
     Clock, Expiry, TimerFd, TimerFdError, TimerFdReadError, TimerFdSetError, TimerState,

@@ -73,6 +73,24 @@ mod pipe;
 mod pipe;
 pub use pipe::pipe_cloexec_nonblock;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "file_linux.rs"]
+pub(crate) mod file;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+#[path = "file_posix.rs"]
+pub(crate) mod file;
+// posix_fallocate(3) is missing there.
+#[cfg(any(target_vendor = "apple", target_os = "openbsd"))]
+#[path = "file_no_space.rs"]
+mod file_space;
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "openbsd"
+)))]
+mod file_space;
+
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
 #[path = "ppoll.rs"]
 mod poll_timeout;
