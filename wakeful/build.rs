@@ -24,6 +24,13 @@ fn main() {
     };
     println!("cargo::rustc-cfg=kernel=\"{kernel}\"");
 
+    // Where `wakeful_kernel::linux::Ring` is.
+    println!("cargo::rustc-check-cfg=cfg(ring)");
+    let processors = ["x86_64", "aarch64", "riscv64", "loongarch64", "powerpc64"];
+    if system == "linux" && processors.contains(&is("CARGO_CFG_TARGET_ARCH").as_str()) {
+        println!("cargo::rustc-cfg=ring");
+    }
+
     let emulates = system == "linux" && env::var_os("CARGO_FEATURE_EMULATION").is_some();
     for (backend, of) in [("epoll", "linux"), ("kqueue", "bsd"), ("event-ports", "illumos")] {
         if kernel == of || emulates && backend != "epoll" {

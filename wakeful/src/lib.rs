@@ -38,7 +38,7 @@
 //! | registrations | [`event::Source`], [`Registered`], [`unix::FdSource`], [`unix::SourceFd`] |
 //! | other threads | [`Waker`]; `Registry` and `Waker` are `Send + Sync` |
 //! | backends | [`Backend`], [`Capabilities`], [`Poll::builder`] |
-//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`], [`signal::Signals`], [`process::Exit`], [`watch::Watcher`] |
+//! | sources | `net` (TCP, UDP, Unix domain sockets), [`pipe`], [`time::Timer`], [`user::Events`], [`signal::Signals`], [`process::Exit`], [`watch::Watcher`], [`file::Queue`] |
 //! | deadlines | [`Poll::timers`], [`time::Timers`] |
 //!
 //! # Coming from mio
@@ -51,12 +51,14 @@
 //!
 //! - `net` (default): TCP, UDP and Unix domain sockets.
 //! - `backend-from-env`: `WAKEFUL_BACKEND=epoll|kqueue|event-ports|poll` chooses the backend of [`Poll::new`].
+//! - `bytes`: buffers of file operations from `BytesMut`.
 //! - `tracing`: registrations as tracing events.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod event;
+pub mod file;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod pipe;
@@ -71,6 +73,7 @@ mod backend;
 mod capabilities;
 mod fd_source;
 mod interest;
+mod interruptions;
 mod io_source;
 mod platform;
 mod poll;

@@ -80,6 +80,16 @@ impl Key {
 }
 
 impl<U> Completed<U> {
+    /// For those who carry operations out.
+    pub fn new(
+        key: Key,
+        user: U,
+        operation: Operation,
+        result: io::Result<Output>,
+    ) -> Completed<U> {
+        Completed { key, user, operation, result }
+    }
+
     /// How many bytes were read or written.
     ///
     /// # Errors

@@ -92,37 +92,42 @@ impl OpenOptions {
         options
     }
 
-    /// As open(2) has them, flags and mode, after std's rules; or `None` where std says `EINVAL`.
-    #[cfg(target_os = "linux")]
-    pub(crate) fn to_flags(self) -> Option<(libc::c_int, libc::mode_t)> {
-        let access = match (self.read, self.write, self.append) {
-            (true, false, false) => libc::O_RDONLY,
-            (false, true, false) => libc::O_WRONLY,
-            (true, true, false) => libc::O_RDWR,
-            (false, _, true) => libc::O_WRONLY | libc::O_APPEND,
-            (true, _, true) => libc::O_RDWR | libc::O_APPEND,
-            (false, false, false) => return None,
-        };
+    /// Whether they contradict one another, by std's rules.
+    pub(super) fn are_contradictory(self) -> bool {
         let changes = self.truncate || self.create || self.create_new;
-        let is_forbidden = match (self.write, self.append) {
-            (true, false) => false,
-            (false, false) => changes,
-            (_, true) => self.truncate && !self.create_new,
-        };
-        if is_forbidden {
-            return None;
+        match (self.read, self.write, self.append) {
+            (false, false, false) => true,
+            (true, false, false) => changes,
+            (_, true, false) => false,
+            (_, _, true) => self.truncate && !self.create_new,
         }
-        let creation = match (self.create, self.truncate, self.create_new) {
-            (_, _, true) => libc::O_CREAT | libc::O_EXCL,
-            (true, true, false) => libc::O_CREAT | libc::O_TRUNC,
-            (true, false, false) => libc::O_CREAT,
-            (false, true, false) => libc::O_TRUNC,
-            (false, false, false) => 0,
+    }
+
+    /// As open(2) has them, flags and mode.
+    #[cfg(target_os = "linux")]
+    // Only the ring asks for it.
+    #[allow(dead_code)]
+    pub(crate) fn to_flags(self) -> (libc::c_int, libc::mode_t) {
+        let access = match (self.read, self.write || self.append) {
+            (true, true) => libc::O_RDWR,
+            (false, true) => libc::O_WRONLY,
+            _ => libc::O_RDONLY,
         };
-        let custom = self.flags & !libc::O_ACCMODE;
-        // Without the mode bits, openat2(2)'s rule, which the ring's open follows, if nothing is created.
-        let creates = creation & libc::O_CREAT != 0 || custom & libc::O_TMPFILE == libc::O_TMPFILE;
-        let mode = if creates { self.mode.unwrap_or(0o666) } else { 0 };
-        Some((libc::O_CLOEXEC | libc::O_LARGEFILE | access | creation | custom, mode))
+        let mut flags = libc::O_CLOEXEC | libc::O_LARGEFILE | access;
+        let options = [
+            (self.append, libc::O_APPEND),
+            (self.create || self.create_new, libc::O_CREAT),
+            (self.create_new, libc::O_EXCL),
+            (self.truncate && !self.create_new, libc::O_TRUNC),
+        ];
+        for (is_set, flag) in options {
+            if is_set {
+                flags |= flag;
+            }
+        }
+        flags |= self.flags & !libc::O_ACCMODE;
+        // The ring's open refuses permissions where nothing is created.
+        let creates = flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE;
+        (flags, if creates { self.mode.unwrap_or(0o666) } else { 0 })
     }
 }

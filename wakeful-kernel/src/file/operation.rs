@@ -193,8 +193,14 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path. So for all that take paths.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path, or the options contradict one
+    /// another.
     pub fn open(path: impl AsRef<Path>, options: OpenOptions) -> io::Result<Operation> {
+        if options.are_contradictory() {
+            let message =
+                "open it for reading, writing or appending; what creates or truncates must write";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
         Ok(Operation::Open { path: c_path(path.as_ref())?, options })
     }
 
@@ -208,7 +214,7 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// As [`open`](Operation::open).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path.
     pub fn metadata(path: impl AsRef<Path>) -> io::Result<Operation> {
         Ok(Operation::Metadata { path: c_path(path.as_ref())?, follow: true })
     }
@@ -217,7 +223,7 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// As [`open`](Operation::open).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path.
     pub fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Operation> {
         Ok(Operation::Metadata { path: c_path(path.as_ref())?, follow: false })
     }
@@ -241,7 +247,7 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// As [`open`](Operation::open).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path.
     pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<Operation> {
         Ok(Operation::Rename { from: c_path(from.as_ref())?, to: c_path(to.as_ref())? })
     }
@@ -250,7 +256,7 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// As [`open`](Operation::open).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path.
     pub fn remove_file(path: impl AsRef<Path>) -> io::Result<Operation> {
         Ok(Operation::RemoveFile { path: c_path(path.as_ref())? })
     }
@@ -259,7 +265,7 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// As [`open`](Operation::open).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path.
     pub fn remove_dir(path: impl AsRef<Path>) -> io::Result<Operation> {
         Ok(Operation::RemoveDir { path: c_path(path.as_ref())? })
     }
@@ -268,7 +274,7 @@ impl Operation {
     ///
     /// # Errors
     ///
-    /// As [`open`](Operation::open).
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is a zero byte in the path.
     pub fn create_dir(path: impl AsRef<Path>, mode: u32) -> io::Result<Operation> {
         Ok(Operation::CreateDir { path: c_path(path.as_ref())?, mode })
     }

@@ -91,6 +91,13 @@ mod process;
 #[path = "generic/process.rs"]
 mod process;
 
+#[cfg(all(kernel = "linux", ring))]
+#[path = "linux/files.rs"]
+mod files;
+#[cfg(not(all(kernel = "linux", ring)))]
+#[path = "generic/files.rs"]
+mod files;
+
 #[cfg(kernel = "bsd")]
 #[path = "bsd/teller.rs"]
 mod teller;
@@ -110,6 +117,7 @@ mod watches;
 mod way;
 
 pub(crate) use bell::Bell;
+pub(crate) use files::Files;
 pub(crate) use process::Process;
 #[cfg(feature = "net")]
 pub(crate) use reuse_port::set_reuse_port;

@@ -1,6 +1,7 @@
 //! What the whole suite needs: every test on every backend, and waits that end.
 #![allow(dead_code, unreachable_pub, unused_macros, missing_docs, missing_debug_implementations)]
 
+pub mod files;
 pub mod subject;
 pub mod watched;
 

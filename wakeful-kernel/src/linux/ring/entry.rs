@@ -89,12 +89,10 @@ pub(super) fn of(
             let flags = if *data_only { FsyncFlags::DATASYNC } else { FsyncFlags::empty() };
             opcode::Fsync::new(fd(file)).flags(flags).build()
         }
-        Operation::Open { path, options } => match options.to_flags() {
-            Some((flags, mode)) => {
-                opcode::OpenAt::new(HERE, path.as_ptr()).flags(flags).mode(mode).build()
-            }
-            None => invalid(),
-        },
+        Operation::Open { path, options } => {
+            let (flags, mode) = options.to_flags();
+            opcode::OpenAt::new(HERE, path.as_ptr()).flags(flags).mode(mode).build()
+        }
         Operation::Close { file } => {
             opcode::Close::new(Fd(file.as_ref().map_or(-1, |file| file.as_raw_fd()))).build()
         }
@@ -133,12 +131,6 @@ fn status(at: Fd, path: *const libc::c_char, flags: libc::c_int, extra: &mut Ext
         .build();
     *extra = Extra::Status(status);
     entry
-}
-
-/// What the kernel answers with `EINVAL`: fsync(2) has no such flag.
-fn invalid() -> Entry {
-    const NO_FLAG: u32 = 1 << 31;
-    opcode::Fsync::new(Fd(-1)).flags(FsyncFlags::from_bits_retain(NO_FLAG)).build()
 }
 
 /// What came of an operation, by the kernel's answer.

@@ -1,0 +1,54 @@
+//! Queues of file operations, of every kind that this machine has.
+
+use std::time::{Duration, Instant};
+
+use wakeful::file::{Backend, Completed, Queue};
+use wakeful::{Events, Interest, Poll, Registered, Token};
+
+/// The backends of queues that there are here: two at least on every Linux that is not sandboxed.
+pub fn backends() -> Vec<Backend> {
+    let all = [Backend::IoUring, Backend::Aio, Backend::Pool];
+    all.into_iter().filter(|backend| Queue::<()>::new(1, *backend).is_ok()).collect()
+}
+
+/// A queue and a poller that waits for it.
+pub struct Desk<T> {
+    pub poll: Poll,
+    pub queue: Registered<Queue<T>>,
+    events: Events,
+}
+
+impl<T> Desk<T> {
+    pub fn new(depth: usize, backend: Backend) -> Desk<T> {
+        Desk::on(wakeful::Backend::available()[0], depth, backend, Interest::READABLE)
+    }
+
+    pub fn on(
+        poller: wakeful::Backend,
+        depth: usize,
+        backend: Backend,
+        interest: Interest,
+    ) -> Desk<T> {
+        let poll = Poll::builder().backend(poller).build().unwrap();
+        let queue = Queue::new(depth, backend).unwrap();
+        let queue = poll.registry().register_owned(queue, Token(7), interest).unwrap();
+        Desk { poll, queue, events: Events::with_capacity(8) }
+    }
+
+    /// The next that ends, within ten seconds.
+    #[track_caller]
+    pub fn wait(&mut self) -> Completed<T> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            if let Some(completed) = self.queue.completion() {
+                return completed;
+            }
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            assert!(!remaining.is_zero(), "nothing ended: {:?}", self.queue);
+            match self.poll.poll(&mut self.events, Some(remaining)) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                result => result.unwrap(),
+            }
+        }
+    }
+}
