@@ -2,10 +2,12 @@
 //! nobody is told.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::fork::ForkMutex;
 use crate::linux::{Errno, Result};
 
 /// What a descriptor stands for.
@@ -14,12 +16,19 @@ pub(crate) trait Instance {
     fn process(&self) -> u32;
     /// Whether the number still is that of its descriptor.
     fn is_open(&self) -> bool;
+    /// Whether the descriptors that it hides still are its own: a program may close all that it does not know.
+    fn is_whole(&self) -> bool;
+    /// Closes those, of which a forked child has copies.
+    fn close_hidden(&self);
 }
+
+/// Those of one kind, by their descriptors.
+pub(crate) type All<T> = BTreeMap<RawFd, Arc<T>>;
 
 /// All that there are, and some that were closed.
 #[derive(Debug)]
-pub(crate) struct Instances<T> {
-    all: Mutex<BTreeMap<RawFd, Arc<T>>>,
+pub(crate) struct Instances<T: 'static> {
+    all: ForkMutex<All<T>>,
     /// When there are so many, those that were closed are looked for.
     sweep_at: AtomicUsize,
 }
@@ -33,17 +42,17 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<T: Instance> Instances<T> {
     pub(crate) const fn new() -> Instances<T> {
-        Instances { all: Mutex::new(BTreeMap::new()), sweep_at: AtomicUsize::new(MANY) }
+        Instances { all: ForkMutex::new(BTreeMap::new()), sweep_at: AtomicUsize::new(MANY) }
     }
 
     /// Adds a new one.
     pub(crate) fn insert(&self, fd: RawFd, instance: Arc<T>) {
-        let mut all = lock(&self.all);
+        let mut all = self.all.lock();
         // The earlier one of that number must have been closed.
         let earlier = all.insert(fd, instance);
         let count = all.len();
         drop(all);
-        drop(earlier);
+        dispose(earlier);
         if count >= self.sweep_at.load(Ordering::Relaxed) {
             self.sweep();
         }
@@ -51,13 +60,13 @@ impl<T: Instance> Instances<T> {
 
     /// One that is open, and this process's own.
     pub(crate) fn find(&self, fd: RawFd) -> Option<Arc<T>> {
-        let found = lock(&self.all).get(&fd).cloned();
+        let found = self.all.lock().get(&fd).cloned();
         found.filter(|it| it.process() == std::process::id() && it.is_open())
     }
 
     /// Frees what belongs to one, and closes it.
     pub(crate) fn close(&self, fd: RawFd) -> Result<Arc<T>> {
-        let instance = lock(&self.all).remove(&fd).ok_or(Errno::BADF)?;
+        let instance = self.all.lock().remove(&fd).ok_or(Errno::BADF)?;
         if !instance.is_open() {
             return Err(Errno::BADF);
         }
@@ -68,19 +77,42 @@ impl<T: Instance> Instances<T> {
 
     /// How many there are at most.
     pub(crate) fn count(&self) -> usize {
-        lock(&self.all).len()
+        self.all.lock().len()
     }
 
     /// Frees what belongs to those that were closed. Whether there were any.
     pub(crate) fn sweep(&self) -> bool {
         let mut closed = Vec::new();
         {
-            let mut all = lock(&self.all);
+            let mut all = self.all.lock();
             let is_closed = |(_, it): &(&RawFd, &Arc<T>)| !it.is_open();
             let fds: Vec<_> = all.iter().filter(is_closed).map(|(&fd, _)| fd).collect();
             closed.extend(fds.iter().filter_map(|fd| all.remove(fd)));
             self.sweep_at.store(MANY.max(2 * all.len()), Ordering::Relaxed);
         }
-        !closed.is_empty()
+        let were_any = !closed.is_empty();
+        closed.into_iter().for_each(dispose);
+        were_any
+    }
+
+    /// All of them, for a fork.
+    pub(crate) fn all(&self) -> &ForkMutex<All<T>> {
+        &self.all
+    }
+}
+
+/// Frees what belongs to one that was closed, unless the numbers of its descriptors are others' by now.
+fn dispose<T: Instance>(instance: impl Into<Option<Arc<T>>>) {
+    match instance.into() {
+        Some(instance) if !instance.is_whole() => mem::forget(instance),
+        instance => drop(instance),
+    }
+}
+
+/// In a forked child: they are the parent's.
+pub(crate) fn abandon<T: Instance>(all: &mut All<T>) {
+    for instance in mem::take(all).into_values() {
+        instance.close_hidden();
+        mem::forget(instance);
     }
 }

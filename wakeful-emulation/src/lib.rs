@@ -8,5 +8,6 @@ pub mod kqueue;
 #[cfg(feature = "c-api")]
 mod c_api;
 mod files;
+mod fork;
 mod instances;
 mod linux;

@@ -67,7 +67,8 @@ fn what_is_no_port() {
         assert_eq!(wrong.get(Some(Duration::ZERO)).map(drop), Err(expected));
         assert_eq!(wrong.try_associate(0, 0, 0), Err(expected));
         assert_eq!(wrong.dissociate(&0), Err(expected));
-        assert_eq!(close(fd), -1);
+        // SAFETY: nobody uses it again.
+        assert_eq!(unsafe { close(fd) }, -1);
     }
     let port = Port::new();
     // SAFETY: what is no source is refused before the object is looked at.
@@ -421,7 +422,8 @@ fn closed_while_others_wait() {
         let waiter = scope.spawn(|| port.get(Some(DEADLINE)).map(drop));
         thread::sleep(20 * MS);
         let start = Instant::now();
-        assert_eq!(close(fd), 0);
+        // SAFETY: nobody uses it again.
+        assert_eq!(unsafe { close(fd) }, 0);
         assert_eq!(waiter.join().unwrap(), Err(libc::EBADFD));
         assert!(start.elapsed() < DEADLINE / 2);
     });
@@ -449,7 +451,8 @@ fn many_come_and_go() {
             assert_eq!(std::mem::ManuallyDrop::new(Port(fd)).send(1, 1), Ok(0));
         }
         if number % 2 == 0 {
-            assert_eq!(close(fd), 0);
+            // SAFETY: nobody uses it again.
+            assert_eq!(unsafe { close(fd) }, 0);
         } else {
             // SAFETY: nobody else knows of it.
             assert_eq!(unsafe { libc::close(fd) }, 0);

@@ -316,3 +316,56 @@ fn what_was_before() {
     place.port.watch(&file, ORDINARY).unwrap();
     place.port.nothing();
 }
+
+/// More happens than inotify keeps: what has changed is told, and nothing is said to be gone that is there.
+#[test]
+fn more_than_is_kept() {
+    let place = place();
+    let (first, a) = place.file("a", "");
+    let (second, b) = place.file("b", "");
+    let (_, quiet) = place.file("quiet", "");
+    for file in [&a, &b, &quiet] {
+        place.port.watch(file, FILE_MODIFIED).unwrap();
+    }
+    let limit = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();
+    for _ in 0..limit.trim().parse::<u32>().unwrap() {
+        append(&first, "x");
+        append(&second, "x");
+    }
+    let mut found = Vec::new();
+    while let Ok(event) = place.port.get(Some(common::QUIET)) {
+        found.push((event.portev_object, event.portev_events));
+    }
+    found.sort_unstable();
+    let mut expected = [(a.object(), FILE_MODIFIED), (b.object(), FILE_MODIFIED)];
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    place.port.unwatch(&quiet).unwrap();
+}
+
+/// The object is the file, not what its path leads to by now.
+#[test]
+fn a_path_that_leads_elsewhere() {
+    let place = place();
+    fs::create_dir(place.at("inner")).unwrap();
+    let (path, _) = place.file("inner/file", "a");
+    let link = place.at("link");
+    symlink(&path, &link).unwrap();
+    let by_link = File::new(&link);
+    let chmod = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let found = place.after(&by_link, FILE_ATTRIB, || {
+        fs::remove_file(&link).unwrap();
+        symlink("/", &link).unwrap();
+        chmod(&path, 0o600);
+    });
+    assert_eq!(found, FILE_ATTRIB);
+    let direct = File::new(&path);
+    let moved = place.at("moved");
+    let found = place.after(&direct, FILE_ATTRIB, || {
+        fs::rename(place.at("inner"), &moved).unwrap();
+        chmod(&moved.join("file"), 0o640);
+    });
+    assert_eq!(found, FILE_ATTRIB);
+}

@@ -79,11 +79,14 @@ fn timers() {
         assert_eq!(timer_gettime(timer, left.as_mut_ptr()), 0);
         assert!(left.assume_init().it_value.tv_nsec > 900_000_000);
     }
-    // Stopped, what it had queued is void.
-    assert_eq!(set(timer, 0, MS, Duration::ZERO), 0);
-    thread::sleep(5 * MS);
-    assert_eq!(set(timer, 0, Duration::ZERO, Duration::ZERO), 0);
-    port.nothing();
+    // Stopped or set anew, it has expired all the same.
+    for again in [Duration::ZERO, 1000 * MS] {
+        assert_eq!(set(timer, 0, MS, Duration::ZERO), 0);
+        thread::sleep(5 * MS);
+        assert_eq!(set(timer, 0, again, Duration::ZERO), 0);
+        assert_eq!(port.one().portev_events, 1);
+        port.nothing();
+    }
     assert_eq!(set(timer, 0, MS, Duration::ZERO), 0);
     assert_eq!(port.one().portev_events, 1);
 }
@@ -229,6 +232,158 @@ fn operations_that_do_not_begin() {
         if aio_read(&mut *read) == 0 {
             assert_eq!(port.one().portev_user as usize, 4);
             assert_eq!(libc::aio_error(&*read), libc::EBADF);
+        }
+    }
+}
+
+/// A struct that is used again, without being set anew, tells the same port. So does one that was refused.
+#[test]
+fn operations_that_are_begun_again() {
+    let port = Port::new();
+    let file = tempfile::tempfile().unwrap();
+    let told = notify(&port, 3);
+    let mut content = *b"content";
+    let mut write = operation(file.as_raw_fd(), &mut content, telling(&told));
+    for round in 0..5 {
+        // What the C library refuses at once.
+        write.aio_reqprio = -1;
+        // SAFETY: the operation and its buffer live until it has ended.
+        let refused = unsafe { aio_write(&mut *write) };
+        assert_eq!((refused, errno()), (-1, libc::EINVAL), "{round}");
+        write.aio_reqprio = 0;
+        // SAFETY: likewise.
+        assert_eq!(unsafe { aio_write(&mut *write) }, 0, "{round}");
+        assert_eq!(port.one().portev_user as usize, 3);
+        // SAFETY: the operation has ended.
+        assert_eq!(unsafe { libc::aio_return(&mut *write) }, 7);
+        port.nothing();
+    }
+    // Whoever sets it anew means another.
+    let other = Port::new();
+    let told = notify(&other, 4);
+    write.aio_sigevent = telling(&told);
+    // SAFETY: as above.
+    assert_eq!(unsafe { aio_write(&mut *write) }, 0);
+    assert_eq!(other.one().portev_user as usize, 4);
+    // SAFETY: the operation has ended.
+    assert_eq!(unsafe { libc::aio_return(&mut *write) }, 7);
+    port.nothing();
+}
+
+/// Entries that are nothing, and the notification of a call that waits, take no slots.
+#[test]
+fn entries_of_which_nobody_is_told() {
+    let port = Port::new();
+    let told = notify(&port, 1);
+    let mut none = operation(-1, &mut [], telling(&told));
+    none.aio_lio_opcode = libc::LIO_NOP;
+    let list = [ptr::from_mut(&mut *none)];
+    for _ in 0..70_000 {
+        // SAFETY: the operation is valid, and not begun.
+        unsafe { lio_listio(libc::LIO_WAIT, list.as_ptr(), 1, &mut telling(&told)) };
+    }
+    port.send(1, 2).unwrap();
+    assert_eq!(port.one().portev_user as usize, 2);
+    port.nothing();
+}
+
+/// fork(2): a child inherits neither timers nor ports, and leaves its parent's alone.
+#[test]
+fn what_a_child_does_with_its_parents() {
+    let port = Port::new();
+    let timer = create(libc::CLOCK_MONOTONIC, &notify(&port, 9)).unwrap();
+    port.send(1, 1).unwrap();
+    // SAFETY: the child calls what may be called, and ends.
+    match unsafe { libc::fork() } {
+        0 => {
+            let refused = set(timer, 0, Duration::ZERO, Duration::ZERO) == -1
+                // SAFETY: it is refused.
+                && unsafe { timer_delete(timer) } == -1
+                && port.send(1, 1) == Err(libc::EBADFD);
+            let own = Port::new();
+            let works = own.send(1, 7).is_ok()
+                && own.get(Some(MS)).is_ok_and(|event| event.portev_user as usize == 7);
+            // SAFETY: no destructor of the parent's is to run here.
+            unsafe { libc::_exit(if refused && works { 0 } else { 1 }) };
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: the status is valid for the write.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
+        }
+    }
+    assert_eq!(port.count(), 1);
+    assert!(port.is_readable());
+    assert_eq!(set(timer, 0, MS, Duration::ZERO), 0);
+    assert_eq!([port.one(), port.one()].map(|it| it.portev_user as usize), [1, 9]);
+}
+
+/// Threads that create ports while others fork: no child finds a lock that nobody opens.
+#[test]
+fn forks_beside_threads() {
+    let until = Instant::now() + 300 * MS;
+    let threads: Vec<_> = (0..2)
+        .map(|_| {
+            thread::spawn(move || {
+                while Instant::now() < until {
+                    Port::new().send(1, 1).unwrap();
+                }
+            })
+        })
+        .collect();
+    while Instant::now() < until {
+        // SAFETY: the child calls what may be called, and ends.
+        match unsafe { libc::fork() } {
+            0 => {
+                // SAFETY: the process ends by it, if it hangs.
+                unsafe { libc::alarm(5) };
+                let works = Port::new().send(1, 1).is_ok();
+                // SAFETY: no destructor of the parent's is to run here.
+                unsafe { libc::_exit(if works { 0 } else { 1 }) };
+            }
+            child => {
+                let mut status = 0;
+                // SAFETY: the status is valid for the write.
+                assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+                assert_eq!(status, 0);
+            }
+        }
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// A program that closes all descriptors that it does not know, and goes on: what those numbers are then is left alone.
+#[test]
+fn all_descriptors_are_closed() {
+    // SAFETY: the child calls what may be called, and ends.
+    match unsafe { libc::fork() } {
+        0 => {
+            let port = std::mem::ManuallyDrop::new(Port::new());
+            for fd in 3..256 {
+                // SAFETY: nothing here uses them any more.
+                unsafe { libc::close(fd) };
+            }
+            let open = || {
+                // SAFETY: the path is one.
+                unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDONLY) }
+            };
+            let files = [open(), open(), open()];
+            // SAFETY: it was opened here.
+            unsafe { libc::close(files[0]) };
+            let new = Port::new();
+            let works = new.0 == port.0 && new.send(1, 1).is_ok();
+            // SAFETY: they are numbers.
+            let are_open =
+                files[1..].iter().all(|&fd| unsafe { libc::fcntl(fd, libc::F_GETFD) } != -1);
+            // SAFETY: no destructor of the parent's is to run here.
+            unsafe { libc::_exit(if works && are_open { 0 } else { 1 }) };
+        }
+        child => {
+            let mut status = 0;
+            // SAFETY: the status is valid for the write.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
         }
     }
 }

@@ -403,6 +403,31 @@ fn file_objects_among_threads() {
     });
 }
 
+/// What nobody can name any more takes up no slot.
+#[test]
+fn file_objects_that_come_and_go() {
+    let port = EventPort::new().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let (path, _) = file(directory.path());
+    for round in 0..70_000 {
+        let object = FileObj::new(path.as_path()).unwrap();
+        port.associate_file(&object, BOTH, 0).unwrap_or_else(|error| panic!("{round}: {error}"));
+        drop(object);
+        append(&path);
+        assert_eq!(one(&port).as_file_obj().unwrap().unwrap().path(), path);
+    }
+}
+
+/// Decades from now, which no 32 bits count.
+#[test]
+fn a_timer_that_is_set_far_ahead() {
+    let port = EventPort::new().unwrap();
+    let timer = port.timer(Clock::Realtime, 1).unwrap();
+    let years = |count: u64| Duration::from_secs(count * 365 * 86_400);
+    timer.set_at(SystemTime::now() + years(50)).unwrap();
+    assert!(timer.left().unwrap() > years(49), "{:?}", timer.left());
+}
+
 #[test]
 fn it_is_a_descriptor_that_is_closed_at_exec() {
     let port = EventPort::new().unwrap();

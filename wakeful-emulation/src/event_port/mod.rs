@@ -14,7 +14,10 @@ pub use abi::*;
 pub use aio::{aio_fsync, aio_read, aio_write, lio_listio};
 pub use timer::{timer_create, timer_delete, timer_getoverrun, timer_gettime, timer_settime};
 
+pub(crate) use self::aio::ENDINGS;
+pub(crate) use self::port::PORTS;
 use self::port::{Got, Port, Wait};
+pub(crate) use self::timer::TIMERS;
 use crate::linux::{Errno, answer};
 
 /// `int port_create(void)`—A new port, which stays open at exec.
@@ -28,7 +31,8 @@ use crate::linux::{Errno, answer};
 ///
 /// let port = port_create();
 /// assert!(port >= 0);
-/// assert_eq!(close(port), 0);
+/// // SAFETY: it is ours, and not used again.
+/// assert_eq!(unsafe { close(port) }, 0);
 /// ```
 pub fn port_create() -> c_int {
     answer(Port::create())
@@ -41,7 +45,11 @@ pub fn port_create() -> c_int {
 /// # Errors
 ///
 /// -1 with errno `EBADF`: it is no port.
-pub fn close(port: c_int) -> c_int {
+///
+/// # Safety
+///
+/// As close(2): whoever owns the descriptor gives it up.
+pub unsafe fn close(port: c_int) -> c_int {
     answer(Port::close(port).map(|()| 0))
 }
 
@@ -207,7 +215,7 @@ pub unsafe fn port_getn(
     let timeout = unsafe { timeout.as_ref() }.copied();
     // SAFETY: likewise.
     let Some(nget) = (unsafe { nget.as_mut() }) else {
-        return answer(Err(Errno(libc::EFAULT)));
+        return answer(Err(Errno(libc::EINVAL)));
     };
     let wanted = *nget as usize;
     answer(Port::find(port).and_then(|port| {

@@ -4,7 +4,7 @@
 //! port's descriptor is an epoll in which that one is, and a bell that rings while something is queued.
 
 use std::ffi::c_int;
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
 
 #[derive(Debug)]
-pub(super) struct Port {
+pub(crate) struct Port {
     /// The caller's: it closes it, and we are not told.
     fd: RawFd,
     process: u32,
@@ -25,11 +25,14 @@ pub(super) struct Port {
 }
 
 /// All that there are, and some that were closed.
-static PORTS: Instances<Port> = Instances::new();
+pub(crate) static PORTS: Instances<Port> = Instances::new();
 /// project.max-port-ids, as it is if nobody sets it.
 const MOST: usize = 8192;
 /// Linux does not tell those who wait that the port was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
+
+/// So often those look who have no bell.
+const NO_BELL: Duration = Duration::from_millis(5);
 
 const BELL: u64 = 0;
 const SOURCES: u64 = 1;
@@ -39,6 +42,20 @@ const SOURCES: u64 = 1;
 pub(super) struct Wait {
     pub(super) wanted: usize,
     pub(super) timeout: Option<libc::timespec>,
+}
+
+/// One that waits, until it goes: also by the cancellation of its thread.
+struct Waiting<'port> {
+    port: &'port Port,
+    place: Place,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut state = self.port.lock();
+        state.waiters.leave(self.place.id);
+        state.settle(&self.port.bell);
+    }
 }
 
 /// What came of it.
@@ -57,6 +74,18 @@ impl Instance for Port {
         let bell = self.bell.as_raw_fd();
         // Of another epoll, in which it is not, this changes nothing.
         linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+    }
+
+    fn is_whole(&self) -> bool {
+        // It is in it for this question only.
+        linux::control(self.sources(), Control::Modify, self.bell.as_raw_fd(), 0, BELL).is_ok()
+    }
+
+    fn close_hidden(&self) {
+        for fd in [self.bell.as_raw_fd(), self.sources()] {
+            // SAFETY: the child's copy of the port, and of its descriptors, is not used again.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
     }
 }
 
@@ -79,6 +108,7 @@ impl Port {
         for (fd, number) in [(bell.as_raw_fd(), BELL), (sources.as_raw_fd(), SOURCES)] {
             linux::control(first.as_raw_fd(), Control::Add, fd, libc::EPOLLIN, number)?;
         }
+        linux::control(sources.as_raw_fd(), Control::Add, bell.as_raw_fd(), 0, BELL)?;
         let fd = first.into_raw_fd();
         let process = std::process::id();
         let state = Mutex::new(State::new());
@@ -185,15 +215,11 @@ impl Port {
         }
         // Beyond what the clock can count it is without end.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let place = state.waiters.join(wait.wanted);
+        let place = Waiting { port: self, place: state.waiters.join(wait.wanted) };
         // Others may have been waiting for less than is there now.
         state.settle(&self.bell);
         drop(state);
-        let result = self.wait(&place, room, wait.wanted, deadline);
-        let mut state = self.lock();
-        state.waiters.leave(place.id);
-        state.settle(&self.bell);
-        result
+        self.wait(&place.place, room, wait.wanted, deadline)
     }
 
     fn wait(
@@ -208,8 +234,10 @@ impl Port {
             let pause = left.map_or(LOOK_ROUND, |left| left.min(LOOK_ROUND));
             let polled = match place.raw_fd() {
                 Some(wake) => linux::poll_either(self.sources(), wake, Some(pause)),
-                // Without a bell of its own it is woken by the port's, which may ring for others.
-                None => linux::poll(self.fd, libc::POLLIN, Some(pause)).map(drop),
+                // Without a bell of its own it looks now and then.
+                None => {
+                    linux::poll(self.sources(), libc::POLLIN, Some(pause.min(NO_BELL))).map(drop)
+                }
             };
             let mut state = self.lock();
             place.settle();

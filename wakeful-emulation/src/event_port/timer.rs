@@ -2,14 +2,15 @@
 
 use std::collections::HashMap;
 use std::ffi::c_int;
+use std::mem;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use super::port::Port;
 use super::source::Subject;
 use super::{SIGEV_PORT, port_notify};
-use crate::instances::lock;
+use crate::fork::ForkMutex;
 use crate::linux::{self, Control, Errno, Result, answer};
 
 #[derive(Debug)]
@@ -19,12 +20,14 @@ pub(super) struct Timer {
     pub(super) user: usize,
     /// Where its event stands in the queue: there is one at most.
     pub(super) queued: Option<u64>,
+    /// How often it had expired before it was set anew, which its event tells all the same.
+    before: u64,
     /// How often it had expired beyond once, when its event was retrieved.
     overrun: c_int,
 }
 
 /// The ports of all timers.
-static TIMERS: Mutex<Option<HashMap<c_int, Weak<Port>>>> = Mutex::new(None);
+pub(crate) static TIMERS: ForkMutex<Option<HashMap<c_int, Weak<Port>>>> = ForkMutex::new(None);
 static NEXT: AtomicI32 = AtomicI32::new(0);
 
 /// What tells our timers from the system's own, whose numbers are small or addresses.
@@ -35,10 +38,10 @@ const OURS: usize = 0x5000_0000;
 const NUMBERS: usize = 0x0fff_ffff;
 
 impl Timer {
-    /// How often it has expired since its event was retrieved last, if at all: it may have been set anew meanwhile.
+    /// How often it has expired since its event was retrieved last.
     pub(super) fn retrieve(&mut self, epoll: i32) -> Option<c_int> {
         self.queued = None;
-        let count = linux::count(&self.fd);
+        let count = mem::take(&mut self.before).saturating_add(linux::count(&self.fd));
         self.arm(epoll, Control::Modify).ok();
         let count = c_int::try_from(count).unwrap_or(c_int::MAX);
         self.overrun = count.saturating_sub(1);
@@ -99,13 +102,13 @@ fn create(clock: libc::clockid_t, notify: &port_notify) -> Result<c_int> {
         state.take_slot(port.sources())?;
         let number = state.number();
         let user = notify.portnfy_user as usize;
-        let timer = Timer { number, fd, user, queued: None, overrun: 0 };
+        let timer = Timer { number, fd, user, queued: None, before: 0, overrun: 0 };
         timer.arm(port.sources(), Control::Add)?;
         state.subjects.insert(number, Subject::Timer(id));
         state.timers.insert(id, timer);
         Ok(())
     })?;
-    lock(&TIMERS).get_or_insert_default().insert(id, std::sync::Arc::downgrade(&port));
+    TIMERS.lock().get_or_insert_default().insert(id, Arc::downgrade(&port));
     Ok(id)
 }
 
@@ -115,10 +118,13 @@ fn id_of(timer: libc::timer_t) -> Option<c_int> {
     (timer & !NUMBERS == OURS).then_some((timer & NUMBERS) as c_int)
 }
 
-fn with<T>(id: c_int, act: impl FnOnce(&mut Timer, &Port) -> Result<T>) -> Result<T> {
-    let gone = Errno(libc::EINVAL);
-    let port = lock(&TIMERS).as_ref().and_then(|timers| timers.get(&id)?.upgrade()).ok_or(gone)?;
-    port.with(|state| act(state.timers.get_mut(&id).ok_or(gone)?, &port))
+fn port_of(id: c_int) -> Result<Arc<Port>> {
+    let port = TIMERS.lock().as_ref().and_then(|timers| timers.get(&id)?.upgrade());
+    port.ok_or(Errno(libc::EINVAL))
+}
+
+fn with<T>(id: c_int, act: impl FnOnce(&mut Timer) -> Result<T>) -> Result<T> {
+    port_of(id)?.with(|state| act(state.timers.get_mut(&id).ok_or(Errno(libc::EINVAL))?))
 }
 
 /// `int timer_settime(timer_t timer, int flags, const struct itimerspec *new, struct itimerspec *old)`—Sets a timer;
@@ -144,7 +150,14 @@ pub unsafe fn timer_settime(
     // SAFETY: as the caller promises.
     let new = unsafe { new.as_ref() }.ok_or(Errno(libc::EFAULT));
     answer(new.and_then(|new| {
-        with(id, |timer, _| {
+        let port = port_of(id)?;
+        port.with(|state| {
+            // What it has expired until now is told, though it is set anew.
+            state.harvest(port.sources());
+            let timer = state.timers.get_mut(&id).ok_or(Errno(libc::EINVAL))?;
+            if timer.queued.is_some() {
+                timer.before = timer.before.saturating_add(linux::count(&timer.fd));
+            }
             let before = linux::set_timer_raw(&timer.fd, flags, new)?;
             if !old.is_null() {
                 // SAFETY: as the caller promises.
@@ -172,7 +185,7 @@ pub unsafe fn timer_gettime(timer: libc::timer_t, value: *mut libc::itimerspec) 
     if value.is_null() {
         return answer(Err(Errno(libc::EFAULT)));
     }
-    answer(with(id, |timer, _| linux::timer_left(&timer.fd)).map(|left| {
+    answer(with(id, |timer| linux::timer_left(&timer.fd)).map(|left| {
         // SAFETY: it is not null, and valid as the caller promises.
         unsafe { *value = left };
         0
@@ -190,7 +203,7 @@ pub unsafe fn timer_gettime(timer: libc::timer_t, value: *mut libc::itimerspec) 
 /// As timer_getoverrun(2).
 pub unsafe fn timer_getoverrun(timer: libc::timer_t) -> c_int {
     match id_of(timer) {
-        Some(id) => answer(with(id, |timer, _| Ok(timer.overrun))),
+        Some(id) => answer(with(id, |timer| Ok(timer.overrun))),
         // SAFETY: as the caller promises.
         None => unsafe { libc::timer_getoverrun(timer) },
     }
@@ -210,7 +223,7 @@ pub unsafe fn timer_delete(timer: libc::timer_t) -> c_int {
         // SAFETY: as the caller promises.
         return unsafe { libc::timer_delete(timer) };
     };
-    let port = lock(&TIMERS).as_mut().and_then(|timers| timers.remove(&id));
+    let port = TIMERS.lock().as_mut().and_then(|timers| timers.remove(&id));
     let port = port.and_then(|port| port.upgrade()).ok_or(Errno(libc::EINVAL));
     answer(port.and_then(|port| {
         port.with(|state| {

@@ -105,15 +105,18 @@ impl Waiter {
 }
 
 fn bell() -> Result<Arc<OwnedFd>> {
-    BELL.with_borrow_mut(|bell| {
+    let kept = BELL.try_with(|bell| {
+        let mut bell = bell.try_borrow_mut().ok()?;
         let process = std::process::id();
-        match bell {
-            Some((owner, bell)) if *owner == process => Ok(bell.clone()),
+        match &*bell {
+            Some((owner, bell)) if *owner == process => Some(Ok(bell.clone())),
             _ => {
-                let new = Arc::new(linux::eventfd()?);
-                *bell = Some((process, new.clone()));
-                Ok(new)
+                let new = linux::eventfd().map(Arc::new);
+                *bell = new.as_ref().ok().map(|new| (process, new.clone()));
+                Some(new)
             }
         }
-    })
+    });
+    // A thread that is ending, or a handler in between, has one for this wait.
+    kept.ok().flatten().unwrap_or_else(|| linux::eventfd().map(Arc::new))
 }

@@ -11,6 +11,7 @@ use std::slice;
 
 pub use abi::*;
 
+pub(crate) use self::queue::QUEUES;
 use self::queue::Queue;
 use crate::linux::{self, Errno, Result, answer};
 
@@ -25,7 +26,8 @@ use crate::linux::{self, Errno, Result, answer};
 ///
 /// let queue = kqueue();
 /// assert!(queue >= 0);
-/// assert_eq!(close(queue), 0);
+/// // SAFETY: it is ours, and not used again.
+/// assert_eq!(unsafe { close(queue) }, 0);
 /// ```
 pub fn kqueue() -> c_int {
     answer(Queue::create(0))
@@ -64,7 +66,11 @@ pub fn kqueuex(flags: c_uint) -> c_int {
 /// # Errors
 ///
 /// -1 with errno `EBADF`: it is no kqueue.
-pub fn close(kq: c_int) -> c_int {
+///
+/// # Safety
+///
+/// As close(2): whoever owns the descriptor gives it up.
+pub unsafe fn close(kq: c_int) -> c_int {
     answer(Queue::close(kq).map(|()| 0))
 }
 

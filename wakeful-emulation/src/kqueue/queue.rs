@@ -6,7 +6,7 @@
 //! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
 
 use std::collections::{HashSet, VecDeque};
-use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
 
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     /// The caller's: it closes it, and we are not told.
     fd: RawFd,
     /// The process that made it: a forked child does not inherit it, and must not change its parent's.
@@ -27,7 +27,7 @@ pub(super) struct Queue {
 }
 
 /// All that there are, and some that were closed.
-static QUEUES: Instances<Queue> = Instances::new();
+pub(crate) static QUEUES: Instances<Queue> = Instances::new();
 
 /// The filters that there are.
 const FILTERS: [i16; 9] = [
@@ -54,6 +54,15 @@ impl Instance for Queue {
         let bell = self.bell.as_raw_fd();
         // Of another epoll, in which it is not, this changes nothing.
         linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+    }
+
+    fn is_whole(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    fn close_hidden(&self) {
+        // SAFETY: the child's copy of the kqueue, and of its descriptors, is not used again.
+        drop(unsafe { OwnedFd::from_raw_fd(self.bell.as_raw_fd()) });
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Kqueue(pub c_int);
 
 impl Drop for Kqueue {
     fn drop(&mut self) {
-        kqueue::close(self.0);
+        // SAFETY: it is this one's, and not used again.
+        unsafe { kqueue::close(self.0) };
     }
 }
 

@@ -38,7 +38,8 @@ pub struct Port(pub c_int);
 
 impl Drop for Port {
     fn drop(&mut self) {
-        close(self.0);
+        // SAFETY: it is this one's, and not used again.
+        unsafe { close(self.0) };
     }
 }
 

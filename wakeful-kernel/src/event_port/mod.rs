@@ -221,7 +221,7 @@ impl EventPort {
         let address = file_obj.address();
         self.end_file(address)
             .map_err(|source| DissociateFileError { path: file_obj.path().to_owned(), source })?;
-        seen(&mut files, address);
+        self.seen(&mut files, address);
         Ok(())
     }
 
@@ -229,6 +229,19 @@ impl EventPort {
         // SAFETY: the address is a name here, which is not followed.
         check(unsafe { sys::port_dissociate(self.as_raw_fd(), sys::PORT_SOURCE_FILE, address) })
             .map(drop)
+    }
+
+    /// An event of a file object was seen: it is the port's no more, if no other is to come.
+    fn seen(&self, files: &mut HashMap<usize, Associated>, address: usize) -> Option<FileObj> {
+        let associated = files.get_mut(&address)?;
+        associated.awaited = associated.awaited.saturating_sub(1);
+        let file = associated.file.clone();
+        if associated.awaited == 0 {
+            files.remove(&address);
+            // Once the object is gone nobody could name what is left of the association, which takes up a slot.
+            let _ = self.end_file(address);
+        }
+        Some(file)
     }
 
     /// `port_send(self, events, user)`—Queues an event of the program's own. Async-signal-safe on illumos.
@@ -396,7 +409,7 @@ impl EventPort {
         if events.get(before..).is_some_and(|new| new.iter().any(is_of_file)) {
             let mut files = self.files();
             for event in events.iter().skip(before).filter(|event| is_of_file(event)) {
-                seen(&mut files, event.object());
+                self.seen(&mut files, event.object());
             }
         }
         Ok(count)
@@ -439,7 +452,7 @@ impl EventPort {
 
     fn event(&self, raw: RawEvent) -> PortEvent {
         let file = match is_of_file(&raw) {
-            true => seen(&mut self.files(), raw.object()),
+            true => self.seen(&mut self.files(), raw.object()),
             false => None,
         };
         PortEvent::new(raw, file)
@@ -448,17 +461,6 @@ impl EventPort {
 
 fn is_of_file(event: &RawEvent) -> bool {
     event.source() == EventSource::File
-}
-
-/// An event of a file object was seen: it is the port's no more, if no other is to come.
-fn seen(files: &mut HashMap<usize, Associated>, address: usize) -> Option<FileObj> {
-    let associated = files.get_mut(&address)?;
-    associated.awaited = associated.awaited.saturating_sub(1);
-    let file = associated.file.clone();
-    if associated.awaited == 0 {
-        files.remove(&address);
-    }
-    Some(file)
 }
 
 /// A `sigevent` that tells a port. What it points to must live as long as it is used.

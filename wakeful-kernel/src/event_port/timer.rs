@@ -93,8 +93,10 @@ impl Timer {
     }
 
     fn set_with(&self, flags: i32, first: Duration, period: Duration) -> Result<(), TimerError> {
+        // A time may be as late as a time_t can say.
+        let first = if flags & libc::TIMER_ABSTIME == 0 { first.min(LONGEST) } else { first };
         let value = libc::itimerspec {
-            it_value: sys::timespec(first.min(LONGEST)),
+            it_value: sys::timespec(first),
             it_interval: sys::timespec(period.min(LONGEST)),
         };
         // SAFETY: the setting is valid for the read, and the last argument may be null.

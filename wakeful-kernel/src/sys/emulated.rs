@@ -9,7 +9,7 @@ use libc::c_int;
 #[derive(Debug)]
 pub(crate) struct Owner {
     fd: ManuallyDrop<OwnedFd>,
-    close: fn(c_int) -> c_int,
+    close: unsafe fn(c_int) -> c_int,
 }
 
 impl Owner {
@@ -18,7 +18,7 @@ impl Owner {
     /// # Safety
     ///
     /// It must be open, nobody else's, and what `close` closes.
-    pub(crate) unsafe fn new(fd: c_int, close: fn(c_int) -> c_int) -> Owner {
+    pub(crate) unsafe fn new(fd: c_int, close: unsafe fn(c_int) -> c_int) -> Owner {
         // SAFETY: as the caller promises.
         Owner { fd: ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(fd) }), close }
     }
@@ -26,7 +26,12 @@ impl Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        (self.close)(self.fd.as_raw_fd());
+        // SAFETY: it is open, and nobody else's; the owner is not used again.
+        if unsafe { (self.close)(self.fd.as_raw_fd()) } == -1 {
+            // A forked child's copy, of which the emulation knows nothing.
+            // SAFETY: likewise.
+            drop(unsafe { ManuallyDrop::take(&mut self.fd) });
+        }
     }
 }
 

@@ -19,6 +19,15 @@
 extern "C" {
 #endif
 
+#ifndef WAKEFUL_NO_ILLUMOS_TYPES
+/* What illumos' own headers call them. */
+typedef unsigned int uint_t;
+typedef unsigned short ushort_t;
+typedef struct timespec timespec_t;
+typedef struct timespec timestruc_t;
+typedef struct itimerspec itimerspec_t;
+#endif
+
 /* An event that was retrieved. */
 typedef struct port_event {
 	int portev_events;            /* what happened: by source */
@@ -53,6 +62,7 @@ typedef struct file_obj {
 
 #define PORT_ALERT_SET    0x01
 #define PORT_ALERT_UPDATE 0x02
+#define PORT_ALERT_INVALID (PORT_ALERT_SET | PORT_ALERT_UPDATE)
 
 #define SIGEV_PORT 0x504f /* sigev_notify; 4 is something else on Linux */
 

@@ -61,11 +61,36 @@ pub(in crate::event_port) struct FileWatch {
     pub(in crate::event_port) found: c_int,
     /// Where its event stands in the queue.
     pub(in crate::event_port) queued: Option<u64>,
-    path: CString,
-    /// What it is called in the directory that it is really in.
-    name: Vec<u8>,
+    place: PlaceOfFile,
     identity: Identity,
     times: Times,
+}
+
+/// Where a file was when it was associated. The caller's path may lead elsewhere by now.
+#[derive(Debug)]
+struct PlaceOfFile {
+    /// Without links, so that it is looked up without following any.
+    path: CString,
+    /// What it is called in the directory that it is in.
+    name: Vec<u8>,
+    /// That directory, which may be moved itself; unknown if nobody may look there.
+    parent: Option<(CString, Identity)>,
+}
+
+impl PlaceOfFile {
+    /// The same file, if it is there still.
+    fn look(&self, file: &Identity) -> Option<(Identity, Times)> {
+        let found = linux::status(&self.path, libc::AT_SYMLINK_NOFOLLOW).ok();
+        found.filter(|(identity, _)| file.is(identity) && identity.links > 0)
+    }
+
+    /// Whether the directory is where it was, so that the file is not if it is not found.
+    fn is_known(&self) -> bool {
+        self.parent.as_ref().is_none_or(|(path, directory)| {
+            let found = linux::status(path, libc::AT_SYMLINK_NOFOLLOW);
+            found.is_ok_and(|(identity, _)| directory.is(&identity))
+        })
+    }
 }
 
 impl Port {
@@ -96,8 +121,8 @@ impl Port {
             let watched = state.watch(&path, number, events);
             // After that, so that what happens from here on is heard.
             let status =
-                watched.and_then(|name| Ok((name, linux::status(&path, at_flags(events))?)));
-            let (name, (identity, times)) = match status {
+                watched.and_then(|place| Ok((place, linux::status(&path, at_flags(events))?)));
+            let (place, (identity, times)) = match status {
                 Ok(status) => status,
                 Err(error) => {
                     state.inotify.forget(number);
@@ -116,8 +141,7 @@ impl Port {
                 is_active: queued.is_none(),
                 found,
                 queued,
-                path,
-                name,
+                place,
                 identity,
                 times,
             };
@@ -153,11 +177,11 @@ impl State {
         Some(watch)
     }
 
-    /// Hears of a file, and of its name in its directory. What it is called there.
-    fn watch(&mut self, path: &CStr, number: u64, events: c_int) -> Result<Vec<u8>> {
+    /// Hears of a file, and of its name in its directory.
+    fn watch(&mut self, given: &CStr, number: u64, events: c_int) -> Result<PlaceOfFile> {
         let is_followed = events & FILE_NOFOLLOW == 0;
         let flag = if is_followed { 0 } else { libc::IN_DONT_FOLLOW };
-        let path = Path::new(OsStr::from_bytes(path.to_bytes()));
+        let path = Path::new(OsStr::from_bytes(given.to_bytes()));
         self.inotify.watch(path, number, Role::File, mask(events) | flag).map_err(|error| {
             match error {
                 // No more can be watched.
@@ -166,14 +190,23 @@ impl State {
             }
         })?;
         let real = real(path, is_followed);
+        let mut place = PlaceOfFile {
+            path: real.as_deref().and_then(c_path).unwrap_or_else(|| given.to_owned()),
+            name: Vec::new(),
+            parent: None,
+        };
         let Some((parent, name)) = real.as_deref().and_then(|it| it.parent().zip(it.file_name()))
         else {
-            return Ok(Vec::new());
+            return Ok(place);
         };
+        place.name = name.as_bytes().to_vec();
         let mask = libc::IN_DELETE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO | libc::IN_ONLYDIR;
         // Without it there is less to tell: it may be nobody's to look into.
-        let _ = self.inotify.watch(parent, number, Role::Parent, mask);
-        Ok(name.as_bytes().to_vec())
+        if self.inotify.watch(parent, number, Role::Parent, mask).is_ok() {
+            let found = c_path(parent).map(|path| (linux::status(&path, 0), path));
+            place.parent = found.and_then(|(found, path)| Some((path, found.ok()?.0)));
+        }
+        Ok(place)
     }
 
     /// Takes in what has happened to files.
@@ -217,27 +250,43 @@ impl FileWatch {
     /// What one thing that was heard means.
     fn hear(&mut self, heard: &Heard) -> c_int {
         let has = |mask| heard.mask & mask != 0;
+        if heard.role == Role::Parent && has(libc::IN_Q_OVERFLOW) {
+            // The file itself is told of it as well.
+            return 0;
+        }
         if heard.role == Role::Parent {
-            return match heard.name == self.name {
+            return match heard.name == self.place.name {
                 true if has(libc::IN_MOVED_FROM) => FILE_RENAME_FROM,
                 true if has(libc::IN_MOVED_TO) => FILE_RENAME_TO,
                 true if has(libc::IN_DELETE) => FILE_DELETE,
                 _ => 0,
             };
         }
-        if has(libc::IN_UNMOUNT) {
+        let has_lost = has(libc::IN_Q_OVERFLOW);
+        if has(libc::IN_UNMOUNT) && !has_lost {
             return UNMOUNTED;
         }
-        if has(libc::IN_DELETE_SELF) {
+        if has(libc::IN_DELETE_SELF) && !has_lost {
             return FILE_DELETE;
         }
-        let now = linux::status(&self.path, at_flags(self.asked)).ok();
-        let now = now.filter(|(identity, _)| self.identity.is(identity));
-        // Its name went, which its directory would say, if that could be asked. One of several that it has: then
-        // it is there still, as is the one that is watched.
-        let Some((identity, times)) = now.filter(|(identity, _)| identity.links > 0) else {
+        let now = self.place.look(&self.identity);
+        if has_lost {
+            // Whatever it was, it shows by what has changed.
+            let Some((identity, times)) = now else {
+                return if self.place.is_known() { FILE_DELETE } else { FILE_ATTRIB };
+            };
+            let mut events = changed(&self.times, &times);
+            if identity.size < self.identity.size {
+                events |= FILE_TRUNC;
+            }
+            (self.identity, self.times) = (identity, times);
+            return events;
+        }
+        let Some((identity, times)) = now else {
+            // Its name went, which its directory will say, if that can be asked; or a directory was moved.
             return match () {
                 () if has(libc::IN_MOVE_SELF) => FILE_RENAME_FROM,
+                () if has(libc::IN_ATTRIB) && !self.place.is_known() => FILE_ATTRIB,
                 () if has(libc::IN_ATTRIB) => FILE_DELETE,
                 () if has(libc::IN_MODIFY) => FILE_MODIFIED | FILE_ATTRIB,
                 () if has(libc::IN_ACCESS) => FILE_ACCESS,
@@ -271,6 +320,10 @@ impl FileWatch {
         (self.identity, self.times) = (identity, times);
         events
     }
+}
+
+fn c_path(path: &Path) -> Option<CString> {
+    CString::new(path.as_os_str().as_bytes()).ok()
 }
 
 /// Which times differ, of those that are known.
