@@ -60,11 +60,11 @@ extern "C" fn before() {
     crate::kqueue::QUEUES.all().hold();
     crate::event_port::PORTS.all().hold();
     crate::event_port::TIMERS.hold();
-    crate::event_port::ENDINGS.hold();
+    crate::aio::ENDINGS.hold();
 }
 
 extern "C" fn in_parent() {
-    crate::event_port::ENDINGS.let_go(|_| ());
+    crate::aio::ENDINGS.let_go(|_| ());
     crate::event_port::TIMERS.let_go(|_| ());
     crate::event_port::PORTS.all().let_go(|_| ());
     crate::kqueue::QUEUES.all().let_go(|_| ());
@@ -72,7 +72,7 @@ extern "C" fn in_parent() {
 
 extern "C" fn in_child() {
     // Of what is forgotten, another thread may have been changing something: it is not even freed.
-    crate::event_port::ENDINGS.let_go(|endings| std::mem::forget(std::mem::take(endings)));
+    crate::aio::ENDINGS.let_go(|endings| std::mem::forget(std::mem::take(endings)));
     crate::event_port::TIMERS.let_go(|timers| std::mem::forget(std::mem::take(timers)));
     crate::event_port::PORTS.all().let_go(crate::instances::abandon);
     crate::kqueue::QUEUES.all().let_go(crate::instances::abandon);

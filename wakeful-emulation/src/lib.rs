@@ -5,6 +5,7 @@
 pub mod event_port;
 pub mod kqueue;
 
+mod aio;
 #[cfg(feature = "c-api")]
 mod c_api;
 mod files;

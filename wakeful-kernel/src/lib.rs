@@ -72,3 +72,23 @@ pub mod kqueue;
     all(target_os = "linux", any(feature = "emulation", wakeful_emulate = "illumos"))
 ))]
 pub mod event_port;
+
+// What kqueues and event ports tell of.
+#[cfg(any(
+    target_os = "freebsd",
+    target_os = "illumos",
+    target_os = "solaris",
+    all(
+        target_os = "linux",
+        any(feature = "emulation", wakeful_emulate = "freebsd", wakeful_emulate = "illumos")
+    )
+))]
+mod aio;
+#[cfg(any(
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+    target_vendor = "apple"
+))]
+#[path = "no_aio.rs"]
+mod aio;

@@ -5,18 +5,20 @@
 mod common;
 
 use std::fs;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use wakeful_kernel::event_port::{
-    AssociateFdError, Clock, EventPort, EventSource, FileEvents, FileObj, Operation, PollEvents,
-    PortEvent, sys,
+    AssociateFdError, Clock, EventPort, EventSource, FileEvents, FileObj, PollEvents, PortEvent,
+    sys,
 };
+use wakeful_kernel::file::{Operation, Output};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(15);
@@ -321,36 +323,36 @@ fn timers() {
 #[test]
 fn asynchronous_operations() {
     let port = EventPort::new().unwrap();
-    let file = tempfile::tempfile().unwrap();
-    let copy = || file.try_clone().unwrap();
-    port.submit(copy(), Operation::Write(3), b"content".to_vec(), 1).unwrap();
+    let file = Arc::new(tempfile::tempfile().unwrap());
+    port.submit(Operation::write(file.clone(), b"content".to_vec(), 3), 1).unwrap();
     let event = one(&port);
     assert_eq!((event.source, event.user), (EventSource::Aio, 1));
     let written = port.completion(&event).unwrap();
-    assert_eq!((written.result.unwrap(), written.buffer), (7, b"content".to_vec()));
+    assert_eq!((written.count().unwrap(), written.user), (7, 1));
+    assert_eq!(written.operation.into_buffer().unwrap().into_vec(), b"content");
     assert!(port.completion(&event).is_none(), "once");
-    port.submit(written.file, Operation::Read(0), vec![9; 16], 2).unwrap();
+    port.submit(Operation::read(file.clone(), vec![9; 16], 0), 2).unwrap();
     let read = port.completion(&one(&port)).unwrap();
-    assert_eq!(read.result.unwrap(), 10);
-    assert_eq!(&read.buffer[..10], b"\0\0\0content");
-    port.submit(read.file, Operation::Sync, Vec::new(), 3).unwrap();
-    assert_eq!(port.completion(&one(&port)).unwrap().result.unwrap(), 0);
-    (&file).rewind().unwrap();
-    let mut content = String::new();
-    (&file).read_to_string(&mut content).unwrap();
-    assert_eq!(content, "\0\0\0content");
+    assert_eq!(read.count().unwrap(), 10);
+    assert_eq!(&read.operation.into_buffer().unwrap()[..10], b"\0\0\0content");
+    port.submit(Operation::sync_all(file.clone()), 3).unwrap();
+    assert!(matches!(port.completion(&one(&port)).unwrap().result, Ok(Output::Done)));
     // What fails, at once or later, comes back.
-    let (_, writer) = io_pipe();
-    match port.submit(writer, Operation::Read(0), vec![1, 2], 4) {
+    let (_, writer) = wakeful_kernel::pipe::pipe().unwrap();
+    match port.submit(Operation::read(fs::File::from(writer), vec![1, 2], 0), 4) {
         Ok(()) => {
             let failed = port.completion(&one(&port)).unwrap();
             assert!(failed.result.is_err());
-            assert_eq!(failed.buffer, [1, 2]);
+            assert_eq!(failed.operation.into_buffer().unwrap()[..], [1, 2]);
         }
-        Err(error) => assert_eq!(error.buffer, [1, 2]),
+        Err(rejected) => assert_eq!(rejected.operation.into_buffer().unwrap()[..], [1, 2]),
     }
-    let error = port.submit(copy(), Operation::Read(u64::MAX), vec![1], 4).unwrap_err();
-    assert_eq!((error.buffer, error.source.raw_os_error()), (vec![1], Some(libc::EINVAL)));
+    let far = Operation::read(file.clone(), vec![1], u64::MAX);
+    let rejected = port.submit(far, 4).unwrap_err();
+    assert_eq!(rejected.operation.into_buffer().unwrap()[..], [1]);
+    let other = Operation::metadata_of(file);
+    let error = io::Error::from(port.submit(other, 5).unwrap_err());
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     assert!(
         port.completion(&{
             let mut event = event;
@@ -361,21 +363,22 @@ fn asynchronous_operations() {
     );
 }
 
-fn io_pipe() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
-    wakeful_kernel::pipe::pipe().unwrap()
-}
-
-/// Dropped with operations under way: what cannot be cancelled keeps its buffer.
+/// Dropped with operations under way: what cannot be cancelled keeps its buffer, and lets go in the end.
 #[test]
 fn dropped_with_operations_under_way() {
+    let file = Arc::new(tempfile::tempfile().unwrap());
     for _ in 0..50 {
         let port = EventPort::new().unwrap();
-        let file = tempfile::tempfile().unwrap();
         for offset in 0..8 {
-            let file = file.try_clone().unwrap();
-            port.submit(file, Operation::Write(offset * 65_536), vec![1; 65_536], 0).unwrap();
+            let write = Operation::write(file.clone(), vec![1; 65_536], offset * 65_536);
+            port.submit(write, 0).unwrap();
         }
         drop(port);
+    }
+    let start = Instant::now();
+    while Arc::strong_count(&file) > 1 {
+        assert!(start.elapsed() < DEADLINE);
+        thread::sleep(QUIET);
     }
 }
 

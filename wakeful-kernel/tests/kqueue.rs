@@ -8,8 +8,10 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use wakeful_kernel::file::Operation;
 use wakeful_kernel::kqueue::filter::{
     Aio, Empty, Except, FileSystem, MachPort, Process, ProcessDescriptor, ProcessEvents, Read,
     Signal, Timer, User, Vnode, VnodeEvents, Write as Writes,
@@ -350,6 +352,46 @@ fn what_is_missing() {
     let missing = !System::CURRENT.all_process_events() - ProcessEvents::EXIT_STATUS;
     for event in missing.iter() {
         Change::add(Process::new(1, event), Mode::Clear, 0).unwrap_err();
+    }
+}
+
+/// `EVFILT_AIO`: reported from its end until its result is taken.
+#[test]
+fn asynchronous_operations() {
+    let kqueue = Kqueue::new().unwrap();
+    let file = Arc::new(tempfile::tempfile().unwrap());
+    let write = Operation::write(file.clone(), b"content".to_vec(), 3);
+    if let Err(rejected) = kqueue.submit(write, 1) {
+        assert!(matches!(rejected.operation, Operation::Write { .. }));
+        return assert!(!Kqueue::can_submit(), "{rejected}");
+    }
+    for _ in 0..3 {
+        let event = one(&kqueue);
+        assert_eq!((event.user_data(), event.filter()), (1, Some(Filter::Aio)));
+    }
+    let event = one(&kqueue);
+    let written = kqueue.completion(&event).unwrap();
+    assert_eq!((written.count().unwrap(), written.user), (7, 1));
+    nothing(&kqueue);
+    assert!(kqueue.completion(&event).is_none(), "once");
+    drop(written);
+    kqueue.submit(Operation::read(file.clone(), vec![9; 16], 0), 2).unwrap();
+    let read = kqueue.completion(&one(&kqueue)).unwrap();
+    assert_eq!(read.count().unwrap(), 10);
+    assert_eq!(&read.operation.into_buffer().unwrap()[..10], b"\0\0\0content");
+    kqueue.submit(Operation::sync_data(file.clone()), 3).unwrap();
+    assert!(kqueue.completion(&one(&kqueue)).unwrap().result.is_ok());
+    // A kqueue that goes while something is under way.
+    for offset in 0..8 {
+        let write = Operation::write(file.clone(), vec![1; 65_536], offset * 65_536);
+        kqueue.submit(write, 4).unwrap();
+    }
+    kqueue.cancel(4);
+    drop(kqueue);
+    let start = Instant::now();
+    while Arc::strong_count(&file) > 1 {
+        assert!(start.elapsed() < DEADLINE);
+        std::thread::sleep(QUIET);
     }
 }
 

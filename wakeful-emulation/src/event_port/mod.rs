@@ -1,7 +1,6 @@
 //! Event ports: port_create(3C), with illumos' names, layouts and constants.
 
 mod abi;
-mod aio;
 mod port;
 mod source;
 mod state;
@@ -11,13 +10,12 @@ mod waiter;
 use std::ffi::{c_int, c_uint, c_void};
 
 pub use abi::*;
-pub use aio::{aio_fsync, aio_read, aio_write, lio_listio};
 pub use timer::{timer_create, timer_delete, timer_getoverrun, timer_gettime, timer_settime};
 
-pub(crate) use self::aio::ENDINGS;
-pub(crate) use self::port::PORTS;
-use self::port::{Got, Port, Wait};
+use self::port::{Got, Wait};
+pub(crate) use self::port::{PORTS, Port};
 pub(crate) use self::timer::TIMERS;
+pub use crate::aio::{aio_fsync, aio_read, aio_return, aio_write, lio_listio};
 use crate::linux::{Errno, answer};
 
 /// `int port_create(void)`—A new port, which stays open at exec.

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::state::{self, Pending, State};
 use super::waiter::Place;
-use super::{PORT_ALERT_SET, PORT_ALERT_UPDATE, PORT_SOURCE_ALERT, PORT_SOURCE_USER, port_event};
+use super::{
+    PORT_ALERT_SET, PORT_ALERT_UPDATE, PORT_SOURCE_AIO, PORT_SOURCE_ALERT, PORT_SOURCE_USER,
+    port_event,
+};
 use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
 
@@ -119,7 +122,7 @@ impl Port {
     /// # Errors
     ///
     /// `EBADF`: it is not open. `EBADFD`: it is no port.
-    pub(super) fn find(fd: RawFd) -> Result<Arc<Port>> {
+    pub(crate) fn find(fd: RawFd) -> Result<Arc<Port>> {
         let is_open = || linux::is_open(fd);
         PORTS.find(fd).ok_or_else(|| Errno(if is_open() { libc::EBADFD } else { libc::EBADF }))
     }
@@ -168,6 +171,29 @@ impl Port {
             state.queue(Pending::Whole { event, has_slot: true });
             Ok(())
         })
+    }
+
+    /// An operation is to begin, whose end this port is told.
+    pub(crate) fn expect_operation(&self) -> Result<()> {
+        self.with(|state| {
+            state.take_slot(self.sources())?;
+            state.sent += 1;
+            Ok(())
+        })
+    }
+
+    /// One has ended. Its slot was taken when it began.
+    pub(crate) fn operation_ended(&self, object: usize, user: usize) {
+        let event = state::event(PORT_SOURCE_AIO, 0, object, user);
+        let _ = self.with(|state| Ok(state.queue(Pending::Whole { event, has_slot: true })));
+    }
+
+    /// One did not begin.
+    pub(crate) fn forget_operation(&self) {
+        let _ = self.with(|state| {
+            state.sent -= 1;
+            Ok(())
+        });
     }
 
     pub(super) fn alert(&self, flags: c_int, events: c_int, user: usize) -> Result<()> {

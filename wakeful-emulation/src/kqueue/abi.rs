@@ -1,6 +1,6 @@
 //! What sys/event.h says on FreeBSD 14.
 
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 
 /// `struct kevent`—A change to make, or an event that happened.
 #[repr(C)]
@@ -37,6 +37,8 @@ constants! {
     EVFILT_READ: i16 = -1;
     /// Something can be written.
     EVFILT_WRITE: i16 = -2;
+    /// An asynchronous operation has ended: added by the operation itself, whose `sigevent` says `SIGEV_KEVENT`.
+    EVFILT_AIO: i16 = -3;
     /// Something happens to a file.
     EVFILT_VNODE: i16 = -4;
     /// A process ends.
@@ -51,6 +53,9 @@ constants! {
     EVFILT_EMPTY: i16 = -13;
     /// There is out-of-band data. Not FreeBSD's: macOS, OpenBSD and DragonFly have it, by other numbers.
     EVFILT_EXCEPT: i16 = -64;
+
+    /// `sigev_notify`: the kqueue whose descriptor is in `sigev_signo` is told.
+    SIGEV_KEVENT: c_int = 3;
 
     /// Adds the event, or changes it.
     EV_ADD: u16 = 0x1;

@@ -1,7 +1,7 @@
 //! An event that is waited for: its key, its state, and what it stands on.
 
 use super::abi::{self, kevent};
-use super::filter::{Descriptor, Empty, Process, Signal, Timer, User, Vnode};
+use super::filter::{Descriptor, Empty, Operation, Process, Signal, Timer, User, Vnode};
 use crate::linux::{Errno, Result};
 
 /// Events are known by what they are about and the filter.
@@ -30,6 +30,7 @@ const STAYING: u16 = abi::EV_ONESHOT | abi::EV_CLEAR | abi::EV_DISPATCH | abi::E
 
 #[derive(Debug)]
 pub(super) enum Source {
+    Operation(Operation),
     Descriptor(Descriptor),
     Empty(Empty),
     Process(Process),
@@ -73,6 +74,8 @@ impl Knote {
             abi::EVFILT_PROC => Source::Process(Process::new(change)?),
             abi::EVFILT_TIMER => Source::Timer(Timer::new(change)?),
             abi::EVFILT_USER => Source::User(User::new(change)),
+            // The operation itself adds it.
+            abi::EVFILT_AIO => return Err(Errno(libc::EPERM)),
             _ => return Err(Errno(libc::EINVAL)),
         };
         // By themselves, as the manual has it. A process ends once.
@@ -80,7 +83,7 @@ impl Knote {
             | match source {
                 Source::Timer(_) | Source::Signal(_) => abi::EV_CLEAR,
                 Source::Process(_) => abi::EV_CLEAR | abi::EV_ONESHOT,
-                Source::Descriptor(_) | Source::Empty(_) | Source::User(_) | Source::Vnode(_) => 0,
+                _ => 0,
             };
         Ok(Knote {
             key: (change.ident, change.filter),
@@ -95,6 +98,28 @@ impl Knote {
         })
     }
 
+    /// Of an asynchronous operation.
+    pub(super) fn of_operation(object: usize, user: usize, number: u64) -> Knote {
+        Knote {
+            key: (object, abi::EVFILT_AIO),
+            number,
+            flags: 0,
+            udata: user,
+            is_enabled: true,
+            is_queued: false,
+            is_armed: false,
+            is_forced: false,
+            source: Source::Operation(Operation::new()),
+        }
+    }
+
+    /// It has ended.
+    pub(super) fn operation_ended(&mut self) {
+        if let Source::Operation(operation) = &mut self.source {
+            operation.end();
+        }
+    }
+
     /// Another change of an event that is there already.
     pub(super) fn change(&mut self, change: &kevent) -> Result<()> {
         if change.flags & abi::EV_KEEPUDATA == 0 {
@@ -104,7 +129,7 @@ impl Knote {
             Source::Descriptor(descriptor) => descriptor.change(change),
             Source::Process(process) => process.change(change)?,
             Source::Timer(timer) if change.flags & abi::EV_ADD != 0 => timer.set(change)?,
-            Source::Timer(_) | Source::Empty(_) | Source::Signal(_) => {}
+            Source::Timer(_) | Source::Empty(_) | Source::Signal(_) | Source::Operation(_) => {}
             Source::User(user) => user.change(change),
             Source::Vnode(vnode) => vnode.change(change),
         }
@@ -133,6 +158,7 @@ impl Knote {
             Source::Process(process) => process.look()?,
             Source::Signal(signal) => signal.look(),
             Source::Timer(timer) => timer.look(),
+            Source::Operation(operation) => operation.look(),
             Source::User(user) => user.look(),
             Source::Vnode(vnode) => vnode.look()?,
         };
@@ -189,6 +215,7 @@ impl Knote {
                 Source::Descriptor(descriptor) => {
                     descriptor.is_file() && descriptor.look_at_file().is_some()
                 }
+                Source::Operation(operation) => operation.look().is_some(),
                 Source::User(user) => user.look().is_some(),
                 Source::Vnode(vnode) => vnode.has_found(),
                 Source::Empty(_) | Source::Process(_) | Source::Signal(_) | Source::Timer(_) => {
@@ -203,7 +230,7 @@ impl Knote {
             Source::Descriptor(descriptor) => descriptor.is_same(),
             Source::Empty(empty) => empty.is_same(),
             Source::Vnode(vnode) => vnode.is_same(),
-            Source::Process(_) | Source::Signal(_) | Source::Timer(_) | Source::User(_) => true,
+            _ => true,
         }
     }
 

@@ -11,8 +11,8 @@ use std::slice;
 
 pub use abi::*;
 
-pub(crate) use self::queue::QUEUES;
-use self::queue::Queue;
+pub(crate) use self::queue::{QUEUES, Queue};
+pub use crate::aio::{aio_fsync, aio_read, aio_return, aio_write, lio_listio};
 use crate::linux::{self, Errno, Result, answer};
 
 /// `int kqueue(void)`—A new kqueue, which stays open at exec.

@@ -30,7 +30,7 @@ pub(crate) struct Queue {
 pub(crate) static QUEUES: Instances<Queue> = Instances::new();
 
 /// The filters that there are.
-const FILTERS: [i16; 9] = [
+const FILTERS: [i16; 10] = [
     abi::EVFILT_READ,
     abi::EVFILT_WRITE,
     abi::EVFILT_EXCEPT,
@@ -40,6 +40,7 @@ const FILTERS: [i16; 9] = [
     abi::EVFILT_PROC,
     abi::EVFILT_TIMER,
     abi::EVFILT_USER,
+    abi::EVFILT_AIO,
 ];
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
@@ -87,13 +88,44 @@ impl Queue {
         Ok(fd)
     }
 
-    pub(super) fn find(fd: RawFd) -> Result<Arc<Queue>> {
+    pub(crate) fn find(fd: RawFd) -> Result<Arc<Queue>> {
         QUEUES.find(fd).ok_or(Errno::BADF)
     }
 
     /// Frees what belongs to a kqueue, and closes it.
     pub(super) fn close(fd: RawFd) -> Result<()> {
         QUEUES.close(fd).map(drop)
+    }
+
+    /// An operation is to begin, whose end this kqueue is told.
+    pub(crate) fn expect_operation(&self, object: usize, user: usize) -> Result<()> {
+        let mut state = lock(&self.state);
+        let key = (object, abi::EVFILT_AIO);
+        state.remove(key, self.fd);
+        let number = state.next;
+        state.next += 1;
+        state.keys.insert(number, key);
+        state.knotes.insert(key, Knote::of_operation(object, user, number));
+        Ok(())
+    }
+
+    /// One has ended.
+    pub(crate) fn operation_ended(&self, object: usize) {
+        let mut state = lock(&self.state);
+        let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) else {
+            return;
+        };
+        knote.operation_ended();
+        let number = knote.number;
+        if knote.is_enabled && !std::mem::replace(&mut knote.is_queued, true) {
+            state.active.push_back(number);
+        }
+        linux::ring(&self.bell);
+    }
+
+    /// One did not begin, or its result was taken.
+    pub(crate) fn forget_operation(&self, object: usize) {
+        lock(&self.state).remove((object, abi::EVFILT_AIO), self.fd);
     }
 
     /// Makes one change.

@@ -249,7 +249,7 @@ impl Knote {
             Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
             Source::Empty(empty) => Some((empty.raw_fd(), libc::EPOLLIN)),
             Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN)),
-            Source::User(_) | Source::Vnode(_) => None,
+            Source::Operation(_) | Source::User(_) | Source::Vnode(_) => None,
         }
     }
 
@@ -258,7 +258,7 @@ impl Knote {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.is_file(),
             Source::Process(_) | Source::Signal(_) | Source::Timer(_) => false,
-            Source::Empty(_) | Source::User(_) | Source::Vnode(_) => true,
+            _ => true,
         }
     }
 }

@@ -184,32 +184,3 @@ open_error! {
         _ => "",
     }
 }
-
-/// An asynchronous operation could not begin.
-#[derive(Debug)]
-pub struct SubmitError {
-    /// Its file, given back.
-    pub file: std::os::fd::OwnedFd,
-    /// Its buffer, given back.
-    pub buffer: Vec<u8>,
-    /// The operating system's error, untouched.
-    pub source: io::Error,
-}
-
-impl std::fmt::Display for SubmitError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "aio_read, aio_write, aio_fsync, fd {:?}: {}", self.file, self.source)
-    }
-}
-
-impl std::error::Error for SubmitError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
-
-impl From<SubmitError> for io::Error {
-    fn from(error: SubmitError) -> io::Error {
-        error.source
-    }
-}

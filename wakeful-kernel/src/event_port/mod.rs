@@ -66,11 +66,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub use self::aio::{Completion, Operation};
 pub use self::error::{
     AlertError, AssociateFdError, AssociateFileError, DissociateFdError, DissociateFileError,
     ExtractFileObjError, FileObjError, GetError, GetNError, PortCreateError, RefreshError,
-    SendError, SendNError, SubmitError, TimerError,
+    SendError, SendNError, TimerError,
 };
 pub use self::events::{EventSource, FileEvents, PollEvents, PortEvent, RawEvent};
 pub use self::file::FileObj;
@@ -87,7 +86,7 @@ pub struct EventPort {
     fd: sys::Owner,
     /// The file objects that are associated, or whose events are retrieved right now, by their addresses.
     files: Mutex<HashMap<usize, Associated>>,
-    operations: aio::Operations,
+    operations: crate::aio::Operations,
 }
 
 #[derive(Debug)]
@@ -121,7 +120,7 @@ impl EventPort {
     #[doc(alias = "port_create")]
     pub fn new() -> Result<EventPort, PortCreateError> {
         let fd = sys::create_cloexec().map_err(|source| PortCreateError { source })?;
-        Ok(EventPort { fd, files: Mutex::default(), operations: aio::Operations::default() })
+        Ok(EventPort { fd, files: Mutex::default(), operations: crate::aio::Operations::new() })
     }
 
     /// Its descriptor.

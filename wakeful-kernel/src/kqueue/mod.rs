@@ -48,6 +48,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod aio;
 mod change;
 mod error;
 mod event;
@@ -74,6 +75,8 @@ use crate::sys::kqueue as sys;
 /// All of its methods take `&self`, and any number of threads may wait and make changes at the same time.
 #[derive(Debug)]
 pub struct Kqueue {
+    // Before the descriptor: what is under way is to be cancelled while it is there.
+    operations: crate::aio::Operations,
     fd: sys::Owner,
 }
 
@@ -111,7 +114,7 @@ impl Kqueue {
     #[doc(alias = "kqueue1")]
     pub fn new() -> Result<Kqueue, CreateError> {
         match sys::create_cloexec() {
-            Ok(fd) => Ok(Kqueue { fd }),
+            Ok(fd) => Ok(Kqueue { operations: crate::aio::Operations::new(), fd }),
             Err(source) => Err(CreateError { source }),
         }
     }

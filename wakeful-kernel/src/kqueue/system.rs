@@ -103,6 +103,7 @@ pub const EMULATED: System = System {
     filters: &[
         (Filter::Read, -1),
         (Filter::Write, -2),
+        (Filter::Aio, -3),
         (Filter::Vnode, -4),
         (Filter::Process, -5),
         (Filter::Signal, -6),

@@ -51,6 +51,17 @@ mod event_port_calls;
 #[path = "event_port/emulated.rs"]
 mod event_port_calls;
 
+// What tells ports and kqueues of the ends of operations.
+#[cfg(any(target_os = "freebsd", target_os = "illumos", target_os = "solaris"))]
+#[path = "aio_libc.rs"]
+pub(crate) mod aio;
+#[cfg(all(
+    target_os = "linux",
+    any(feature = "emulation", wakeful_emulate = "freebsd", wakeful_emulate = "illumos")
+))]
+#[path = "aio_emulated.rs"]
+pub(crate) mod aio;
+
 #[cfg(target_vendor = "apple")]
 pub(crate) use crate::kqueue::system::APPLE as KQUEUE_SYSTEM;
 #[cfg(target_os = "dragonfly")]

@@ -76,4 +76,9 @@ pub use wakeful_kernel::file::{
 };
 
 pub(crate) use carried::{Carried, forward};
+// Where threads are not all that there is.
+#[allow(unused_imports)]
+pub(crate) use carried::{Carrier, Chain};
+#[allow(unused_imports)]
+pub(crate) use pool::Notify;
 pub(crate) use pool::Pool;

@@ -94,9 +94,18 @@ mod process;
 #[cfg(all(kernel = "linux", ring))]
 #[path = "linux/files.rs"]
 mod files;
-#[cfg(not(all(kernel = "linux", ring)))]
+#[cfg(any(kernel = "bsd", kernel = "illumos"))]
+#[path = "aio_files.rs"]
+mod files;
+#[cfg(any(all(kernel = "linux", not(ring)), kernel = "other"))]
 #[path = "generic/files.rs"]
 mod files;
+#[cfg(kernel = "bsd")]
+#[path = "bsd/operation_queue.rs"]
+mod operation_queue;
+#[cfg(kernel = "illumos")]
+#[path = "illumos/operation_queue.rs"]
+mod operation_queue;
 
 #[cfg(kernel = "bsd")]
 #[path = "bsd/teller.rs"]

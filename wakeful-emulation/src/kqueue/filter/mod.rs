@@ -2,6 +2,7 @@
 
 mod descriptor;
 mod empty;
+mod operation;
 mod process;
 mod signal;
 mod timer;
@@ -10,6 +11,7 @@ mod vnode;
 
 pub(super) use descriptor::Descriptor;
 pub(super) use empty::Empty;
+pub(super) use operation::Operation;
 pub(super) use process::Process;
 pub(super) use signal::Signal;
 pub(super) use timer::Timer;
