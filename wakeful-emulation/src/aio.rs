@@ -83,10 +83,14 @@ impl Told {
     fn tell(&self, object: usize) {
         match self {
             Told::Port(port, user) => {
-                port.upgrade().map(|port| port.operation_ended(object, *user));
+                if let Some(port) = port.upgrade() {
+                    port.operation_ended(object, *user);
+                }
             }
             Told::Kqueue(queue, _) => {
-                queue.upgrade().map(|queue| queue.operation_ended(object));
+                if let Some(queue) = queue.upgrade() {
+                    queue.operation_ended(object);
+                }
             }
         }
     }
@@ -95,10 +99,14 @@ impl Told {
     fn undo(&self, object: usize) {
         match self {
             Told::Port(port, _) => {
-                port.upgrade().map(|port| port.forget_operation());
+                if let Some(port) = port.upgrade() {
+                    port.forget_operation();
+                }
             }
             Told::Kqueue(queue, _) => {
-                queue.upgrade().map(|queue| queue.forget_operation(object));
+                if let Some(queue) = queue.upgrade() {
+                    queue.forget_operation(object);
+                }
             }
         }
     }
@@ -292,7 +300,9 @@ pub unsafe fn aio_return(operation: *mut libc::aiocb) -> libc::ssize_t {
     let object = operation as usize;
     let told = ENDINGS.lock().as_ref().and_then(|all| Some(all.objects.get(&object)?.told.clone()));
     if let Some(Told::Kqueue(queue, _)) = told {
-        queue.upgrade().map(|queue| queue.forget_operation(object));
+        if let Some(queue) = queue.upgrade() {
+            queue.forget_operation(object);
+        }
     }
     // SAFETY: as the caller promises.
     unsafe { libc::aio_return(operation) }

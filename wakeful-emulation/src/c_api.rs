@@ -218,6 +218,17 @@ unsafe extern "C" fn c_aio_write(operation: *mut libc::aiocb) -> c_int {
     unsafe { event_port::aio_write(operation) }
 }
 
+/// `ssize_t aio_return(struct aiocb *operation)`—See [`event_port::aio_return`].
+///
+/// # Safety
+///
+/// As there.
+#[unsafe(export_name = "wakeful_aio_return")]
+unsafe extern "C" fn c_aio_return(operation: *mut libc::aiocb) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    unsafe { event_port::aio_return(operation) }
+}
+
 /// `int aio_fsync(int how, struct aiocb *operation)`—See [`event_port::aio_fsync`].
 ///
 /// # Safety

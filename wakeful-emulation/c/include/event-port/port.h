@@ -95,6 +95,7 @@ int wakeful_timer_delete(timer_t timer);
 int wakeful_aio_read(struct aiocb *operation);
 int wakeful_aio_write(struct aiocb *operation);
 int wakeful_aio_fsync(int how, struct aiocb *operation);
+ssize_t wakeful_aio_return(struct aiocb *operation);
 int wakeful_lio_listio(int mode, struct aiocb *const list[], int count, struct sigevent *sigevent);
 
 #define timer_create     wakeful_timer_create
@@ -105,6 +106,7 @@ int wakeful_lio_listio(int mode, struct aiocb *const list[], int count, struct s
 #define aio_read         wakeful_aio_read
 #define aio_write        wakeful_aio_write
 #define aio_fsync        wakeful_aio_fsync
+#define aio_return       wakeful_aio_return
 #define lio_listio       wakeful_lio_listio
 
 /* illumos' steady clock. */

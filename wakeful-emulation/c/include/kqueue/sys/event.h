@@ -6,6 +6,7 @@
 #ifndef WAKEFUL_SYS_EVENT_H
 #define WAKEFUL_SYS_EVENT_H
 
+#include <aio.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
@@ -41,6 +42,7 @@ struct kevent {
 
 #define EVFILT_READ      (-1)        /* Something can be read. */
 #define EVFILT_WRITE     (-2)        /* Something can be written. */
+#define EVFILT_AIO       (-3)        /* An asynchronous operation has ended: its SIGEV_KEVENT adds this. */
 #define EVFILT_VNODE     (-4)        /* Something happens to a file. */
 #define EVFILT_PROC      (-5)        /* A process ends. */
 #define EVFILT_SIGNAL    (-6)        /* A signal arrives. */
@@ -97,11 +99,29 @@ struct kevent {
 #define NOTE_FFLAGSMASK  0xffffff    /* EVFILT_USER: the caller's. */
 #define NOTE_TRIGGER     0x1000000   /* EVFILT_USER: report it. */
 
+#ifndef SIGEV_KEVENT
+#define SIGEV_KEVENT 3               /* sigev_notify: the kqueue in sigev_notify_kqueue is told. */
+#define sigev_notify_kqueue sigev_signo
+#endif
+
 int kqueue(void);
 int kqueue1(int flags);
 int kqueuex(unsigned int flags);
 int kevent(int kq, const struct kevent *changelist, int nchanges,
     struct kevent *eventlist, int nevents, const struct timespec *timeout);
+
+/* Asynchronous operations are begun and ended by functions of this library, so that it can tell of them. */
+int wakeful_aio_read(struct aiocb *operation);
+int wakeful_aio_write(struct aiocb *operation);
+int wakeful_aio_fsync(int how, struct aiocb *operation);
+ssize_t wakeful_aio_return(struct aiocb *operation);
+int wakeful_lio_listio(int mode, struct aiocb *const list[], int count, struct sigevent *sigevent);
+
+#define aio_read         wakeful_aio_read
+#define aio_write        wakeful_aio_write
+#define aio_fsync        wakeful_aio_fsync
+#define aio_return       wakeful_aio_return
+#define lio_listio       wakeful_lio_listio
 
 #ifdef __cplusplus
 }
