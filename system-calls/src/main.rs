@@ -3,13 +3,15 @@
 //! `system-calls SCENARIO [BACKEND]`. The marks are getppid(2), which nothing else here calls.
 
 use std::error::Error;
-use std::io::{Read, Write};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream as StdStream};
 use std::os::unix::process::parent_id;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use wakeful::file::{self, Operation, Queue};
 use wakeful::net::{TcpListener, UnixStream};
 use wakeful::{Backend, EdgeRule, Events, Interest, Poll, Token, Trigger, Waker, user};
 use wakeful_kernel::epoll::{Epoll, Event, Flags};
@@ -36,6 +38,9 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("other-interest", other_interest),
     ("accept-one", accept_one),
     ("register", register),
+    ("file-one", file_one),
+    ("file-batch", file_batch),
+    ("file-faults", file_faults),
 ];
 
 fn main() -> Result {
@@ -222,4 +227,94 @@ fn register(poll: &mut Poll, _: &mut Events) -> Result {
         poll.registry().register(&mut left, Token(0), Interest::READABLE)?;
         Ok(poll.registry().deregister(&mut left)?)
     })
+}
+
+/// As large as all of it is read from.
+const BLOCKS: u64 = 32;
+
+fn file() -> Result<Arc<File>> {
+    let path = std::env::temp_dir().join(format!("system-calls-{}", std::process::id()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(path)?;
+    (&file).write_all(&vec![1; BLOCKS as usize * 4096])?;
+    Ok(Arc::new(file))
+}
+
+/// One read at a time, of what is in memory.
+fn file_one(_: &mut Poll, _: &mut Events) -> Result {
+    let queue = Queue::new(BLOCKS as usize, file::Backend::IoUring)?;
+    let file = file()?;
+    let mut buffer = file::Buffer::from(vec![0; 4096]);
+    counted(|| {
+        queue.submit(Operation::read(file.clone(), std::mem::take(&mut buffer), 0), ())?;
+        let done = queue.completion().ok_or("it was to be over by now")?;
+        assert_eq!(done.count()?, 4096);
+        buffer = done.operation.into_buffer().ok_or("there is one")?;
+        Ok(())
+    })
+}
+
+/// As many reads as there is room for, at a time.
+fn file_batch(_: &mut Poll, _: &mut Events) -> Result {
+    let queue = Queue::new(BLOCKS as usize, file::Backend::IoUring)?;
+    let file = file()?;
+    let mut buffers: Vec<_> = (0..BLOCKS).map(|_| file::Buffer::from(vec![0; 4096])).collect();
+    counted(|| {
+        let mut batch = queue.batch();
+        for (block, buffer) in buffers.drain(..).enumerate() {
+            batch.submit(Operation::read(file.clone(), buffer, block as u64 * 4096), ())?;
+        }
+        batch.flush()?;
+        for done in queue.completions() {
+            assert_eq!(done.count()?, 4096);
+            buffers.extend(done.operation.into_buffer());
+        }
+        assert_eq!(buffers.len(), BLOCKS as usize);
+        Ok(())
+    })
+}
+
+/// What comes of operations while calls fail: all of them complete, or come back. Which queue it was is the last line.
+fn file_faults(poll: &mut Poll, events: &mut Events) -> Result {
+    let queue = Queue::new(64, file::Backend::Auto)?;
+    let queue = poll.registry().register_owned(queue, Token(0), Interest::READABLE)?;
+    let file = file()?;
+    let (mut accepted, mut completed, mut refused, mut failed) = (0, 0, 0, 0);
+    for round in 0..200 {
+        let offset = round % BLOCKS * 4096;
+        match queue.submit(Operation::read(file.clone(), vec![0; 4096], offset), ()) {
+            Ok(_) => accepted += 1,
+            Err(rejected) => {
+                assert_eq!(rejected.operation.into_buffer().map(|it| it.len()), Some(4096));
+                refused += 1;
+            }
+        }
+        let until = Instant::now() + Duration::from_secs(5);
+        while completed + failed < accepted {
+            for done in queue.completions() {
+                match done.count() {
+                    Ok(count) => {
+                        assert_eq!(count, 4096);
+                        completed += 1;
+                    }
+                    Err(_) => failed += 1,
+                }
+            }
+            if completed + failed < accepted {
+                assert!(
+                    Instant::now() < until,
+                    "{accepted} accepted, {completed} completed, {failed} failed"
+                );
+                match poll.poll(events, Some(Duration::from_millis(100))) {
+                    // A ring that goes does that.
+                    Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                    result => result?,
+                }
+            }
+        }
+    }
+    let capabilities = queue.capabilities();
+    println!("{completed} completed, {failed} failed, {refused} refused");
+    println!("{}: {}", capabilities.backend, capabilities.reason.as_deref().unwrap_or("the best"));
+    Ok(())
 }

@@ -148,3 +148,69 @@ fn accepting_one_connection_makes_no_second_accept_call() {
 fn registrations_are_one_call_each() {
     expect("register", "epoll", &[("epoll_ctl", 200)]);
 }
+
+/// Skipped where there is no io_uring, with a word.
+fn has_io_uring() -> bool {
+    let has = wakeful::file::Queue::<()>::new(1, wakeful::file::Backend::IoUring).is_ok();
+    if !has {
+        eprintln!("skipped: there is no io_uring here");
+    }
+    has
+}
+
+#[test]
+fn any_number_of_file_operations_is_one_call() {
+    if has_io_uring() {
+        expect("file-one", "epoll", &[("io_uring_enter", 100)]);
+        expect("file-batch", "epoll", &[("io_uring_enter", 100)]);
+    }
+}
+
+/// What the scenario prints while calls are made to fail.
+#[track_caller]
+fn with_fault(inject: &str) -> String {
+    let output = Command::new("timeout")
+        .args(["60", "strace", "-qq", "-f", "-o", "/dev/null", "-e", inject])
+        .args([env!("CARGO_BIN_EXE_system-calls"), "file-faults"])
+        .output()
+        .expect("this needs strace and timeout: apt-get install strace coreutils");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{inject}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn without_io_uring_threads_do_it() {
+    for (errno, reason) in [("EPERM", "forbidden"), ("ENOSYS", "no io_uring"), ("ENOMEM", "memory")]
+    {
+        let said = with_fault(&format!("inject=io_uring_setup:error={errno}"));
+        assert!(said.starts_with("200 completed, 0 failed, 0 refused\npool: "), "{said}");
+        assert!(said.contains(reason), "{said}");
+    }
+    // What it can do cannot be asked.
+    let said = with_fault("inject=io_uring_register:error=EPERM");
+    assert!(said.starts_with("200 completed, 0 failed, 0 refused\npool: "), "{said}");
+}
+
+#[test]
+fn calls_that_fail_for_a_while_lose_nothing() {
+    if !has_io_uring() {
+        return;
+    }
+    for errno in ["EAGAIN", "EINTR", "EBUSY"] {
+        let said = with_fault(&format!("inject=io_uring_enter:error={errno}:when=1+3"));
+        assert_eq!(said, "200 completed, 0 failed, 0 refused\nio_uring: the best\n", "{errno}");
+    }
+}
+
+#[test]
+fn calls_that_fail_for_good_give_everything_back() {
+    if !has_io_uring() {
+        return;
+    }
+    for errno in ["EPERM", "EAGAIN", "EINTR"] {
+        let said = with_fault(&format!("inject=io_uring_enter:error={errno}:when=100+"));
+        let expected = "99 completed, 0 failed, 101 refused\nio_uring: the best\n";
+        assert_eq!(said, expected, "{errno}");
+    }
+}

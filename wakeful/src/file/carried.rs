@@ -176,12 +176,12 @@ impl<T, C: Carrier> AsFd for Carried<T, C> {
 
 /// What a platform's choice of carriers does in the same way, whichever it is.
 macro_rules! forward {
-    ($name:ident: $($kind:ident($it:ident $(, $rest:pat)?)),+) => {
+    ($name:ident: $($kind:ident($it:ident)),+) => {
         impl<T> $name<T> {
             #[inline]
             pub(crate) fn push(&self, operation: Operation, user: T) -> Result<Key, Rejected<T>> {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.push(operation, user),)+
+                    $($name::$kind($it) => $it.push(operation, user),)+
                 }
             }
 
@@ -190,40 +190,40 @@ macro_rules! forward {
                 chain: Vec<(Operation, T)>,
             ) -> Result<Vec<Key>, RejectedChain<T>> {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.push_chain(chain),)+
+                    $($name::$kind($it) => $it.push_chain(chain),)+
                 }
             }
 
             #[inline]
             pub(crate) fn submit(&self, operation: Operation, user: T) -> Result<Key, Rejected<T>> {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.submit(operation, user),)+
+                    $($name::$kind($it) => $it.submit(operation, user),)+
                 }
             }
 
             #[inline]
             pub(crate) fn flush(&self) -> io::Result<()> {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.flush(),)+
+                    $($name::$kind($it) => $it.flush(),)+
                 }
             }
 
             #[inline]
             pub(crate) fn next(&self) -> Option<Completed<T>> {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.next(),)+
+                    $($name::$kind($it) => $it.next(),)+
                 }
             }
 
             pub(crate) fn len(&self) -> usize {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.len(),)+
+                    $($name::$kind($it) => $it.len(),)+
                 }
             }
 
             pub(crate) fn depth(&self) -> usize {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.depth(),)+
+                    $($name::$kind($it) => $it.depth(),)+
                 }
             }
         }
@@ -232,7 +232,7 @@ macro_rules! forward {
             #[inline]
             fn as_fd(&self) -> BorrowedFd<'_> {
                 match self {
-                    $($name::$kind($it $(, $rest)?) => $it.as_fd(),)+
+                    $($name::$kind($it) => $it.as_fd(),)+
                 }
             }
         }

@@ -9,11 +9,11 @@ use crate::file::{
     Backend, Capabilities, Carried, Completed, FixedBuffers, Key, Operation, Pool, Rejected,
     RejectedChain,
 };
-use crate::interruptions::Interrupter;
+use crate::interruptions;
 
 #[derive(Debug)]
 pub(crate) enum Files<T> {
-    Ring(Box<Ring<T>>, #[allow(dead_code)] Interrupter),
+    Ring(Box<Ring<T>>),
     Pool(Carried<T, Pool>),
 }
 
@@ -21,10 +21,11 @@ impl<T> Files<T> {
     pub(crate) fn new(depth: usize, backend: Backend) -> io::Result<(Files<T>, Capabilities)> {
         let mut reason = None;
         if matches!(backend, Backend::Auto | Backend::IoUring) {
+            interruptions::expect();
             match Ring::new(depth) {
                 Ok(ring) => {
                     let capabilities = Capabilities { backend: Backend::IoUring, reason };
-                    return Ok((Files::Ring(Box::new(ring), Interrupter::new()), capabilities));
+                    return Ok((Files::Ring(Box::new(ring)), capabilities));
                 }
                 // Without a descriptor there is no pool either.
                 Err(error)
@@ -51,7 +52,7 @@ impl<T> Files<T> {
 
     pub(crate) fn cancel(&self, key: Key) -> io::Result<()> {
         match self {
-            Files::Ring(ring, _) => ring.cancel(key),
+            Files::Ring(ring) => ring.cancel(key),
             Files::Pool(pool) => {
                 pool.cancel(key);
                 Ok(())
@@ -61,10 +62,10 @@ impl<T> Files<T> {
 
     pub(crate) fn register_buffers(&self, buffers: &FixedBuffers) -> io::Result<()> {
         match self {
-            Files::Ring(ring, _) => ring.register_buffers(buffers),
+            Files::Ring(ring) => ring.register_buffers(buffers),
             Files::Pool(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 }
 
-crate::file::forward!(Files: Ring(files, _), Pool(files));
+crate::file::forward!(Files: Ring(files), Pool(files));
