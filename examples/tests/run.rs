@@ -226,6 +226,22 @@ fn filemonitoring_sees_exactly_one_event() {
 }
 
 #[test]
+fn copy_tree() {
+    let text = finish(example("copy_tree").spawn().unwrap());
+    assert!(text.starts_with("200 files, 39087620 bytes"), "{text}");
+    let folder = tempfile::tempdir().unwrap();
+    let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+    std::fs::create_dir_all(from.join("inner")).unwrap();
+    std::fs::write(from.join("inner/file"), "content").unwrap();
+    let copy = || example("copy_tree").args([&from, &to]).spawn().unwrap();
+    assert!(finish(copy()).starts_with("1 file, 7 bytes, copied and verified"));
+    assert_eq!(std::fs::read(to.join("inner/file")).unwrap(), b"content");
+    let output = copy().wait_with_output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is there already"));
+}
+
+#[test]
 fn user_events() {
     let text = finish(example("user_events").spawn().unwrap());
     assert!(text.contains("40000 items from 4 threads"), "{text}");
