@@ -17,7 +17,9 @@ struct Files {
 
 impl Files {
     fn new(depth: usize) -> io::Result<Arc<Files>> {
-        let queue = AsyncFd::register(Queue::new(depth, Backend::Auto)?)?;
+        let queue = Queue::new(depth, Backend::Auto)?;
+        // SAFETY: a queue keeps its descriptor, always the same, until it is dropped.
+        let queue = unsafe { AsyncFd::register(queue) }?;
         let files = Arc::new(Files { queue });
         // One task hears of all ends.
         let listening = files.clone();
