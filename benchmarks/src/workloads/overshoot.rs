@@ -1,0 +1,59 @@
+//! Short waits: how much longer they take than they should.
+
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use wakeful_kernel::linux::{Clock as KernelClock, Expiry, TimerFd};
+
+use super::sockets::RawEpoll;
+use crate::clock::Clock;
+use crate::row::Row;
+
+pub(super) fn rows() -> Vec<Row> {
+    [50, 250].into_iter().map(|micros| row(Duration::from_micros(micros))).collect()
+}
+
+fn row(wait: Duration) -> Row {
+    Row::new(format!("a wait of {} µs: overshoot", wait.as_micros()), "wait")
+        .clock(Clock::Wall)
+        .measured(
+            "wakeful",
+            || Ok((wakeful::Poll::new()?, wakeful::Events::with_capacity(8))),
+            move |(poll, events), count| mean(wait, count, || Ok(poll.poll(events, Some(wait))?)),
+        )
+        .measured(
+            "mio",
+            || Ok((mio::Poll::new()?, mio::Events::with_capacity(8))),
+            move |(poll, events), count| mean(wait, count, || Ok(poll.poll(events, Some(wait))?)),
+        )
+        .measured(
+            "timerfd",
+            || {
+                let (epoll, timer) = (RawEpoll::new(8)?, TimerFd::new(KernelClock::Monotonic)?);
+                epoll.add(timer.as_raw_fd(), libc::EPOLLIN | libc::EPOLLET, 0)?;
+                Ok((epoll, timer))
+            },
+            move |(epoll, timer), count| {
+                mean(wait, count, || {
+                    timer.set(Expiry::After(wait), None)?;
+                    epoll.wait(-1)?;
+                    Ok(())
+                })
+            },
+        )
+        .goal("mio", 0.10)
+        .goal("timerfd", 1.2)
+        .remark("the kernel adds 50 µs of slack to the timeouts of epoll_pwait2, not to those of a timerfd")
+}
+
+/// The overshoot of all together, so that the harness, which divides, has that of each.
+fn mean(wait: Duration, count: usize, mut once: impl FnMut() -> Result<()>) -> Result<Duration> {
+    let mut total = Duration::ZERO;
+    for _ in 0..count {
+        let start = Instant::now();
+        once()?;
+        total += start.elapsed().saturating_sub(wait);
+    }
+    Ok(total.max(Duration::from_nanos(1)))
+}

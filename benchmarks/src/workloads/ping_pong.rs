@@ -1,0 +1,185 @@
+//! One message at a time between two sockets on one thread: write, wait, read.
+
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::foreign::{Libevent, Libuv};
+use super::sockets::{Kind, RawEpoll, Socket};
+use crate::row::Row;
+
+const MESSAGE: &[u8] = b"ping";
+
+pub(super) fn rows() -> Vec<Row> {
+    Kind::ALL.into_iter().map(row).collect()
+}
+
+fn row(kind: Kind) -> Row {
+    Row::new(format!("ping-pong, {}", kind.name()), "hop")
+        .counted()
+        .candidate("wakeful", move || Wakeful::new(kind), Wakeful::run)
+        .candidate("raw epoll", move || Raw::new(kind), Raw::run)
+        .candidate("mio", move || Mio::new(kind), Mio::run)
+        .candidate("polling", move || Polling::new(kind), Polling::run)
+        .candidate("calloop", move || Calloop::new(kind), Calloop::run)
+        .candidate("libevent", move || Libevent::new(kind), Libevent::run)
+        .candidate("libuv", move || Libuv::new(kind), Libuv::run)
+        .goal("mio", 1.0)
+        .goal("raw epoll", 1.02)
+        .goal("polling", 0.65)
+}
+
+struct Wakeful {
+    poll: wakeful::Poll,
+    events: wakeful::Events,
+    left: Socket,
+    right: wakeful::Registered<wakeful::net::UnixStream>,
+}
+
+impl Wakeful {
+    fn new(kind: Kind) -> Result<Wakeful> {
+        let (left, right) = kind.pair()?;
+        let poll = wakeful::Poll::new()?;
+        let right = wakeful::net::UnixStream::from(right);
+        let interest = wakeful::Interest::READABLE;
+        let right = poll.registry().register_owned(right, wakeful::Token(0), interest)?;
+        Ok(Wakeful { poll, events: wakeful::Events::with_capacity(64), left: left.into(), right })
+    }
+
+    fn run(&mut self, count: usize) -> Result<()> {
+        let mut buffer = [0; 64];
+        for _ in 0..count {
+            self.left.send(MESSAGE)?;
+            self.poll.poll(&mut self.events, None)?;
+            for event in &self.events {
+                debug_assert!(event.is_readable());
+                // Less than was asked for: drained.
+                assert_eq!((&*self.right).read(&mut buffer)?, MESSAGE.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Raw {
+    epoll: RawEpoll,
+    left: Socket,
+    right: Socket,
+}
+
+impl Raw {
+    fn new(kind: Kind) -> Result<Raw> {
+        let (left, right) = kind.pair()?;
+        let epoll = RawEpoll::new(64)?;
+        epoll.add(right.as_raw_fd(), libc::EPOLLIN | libc::EPOLLRDHUP | libc::EPOLLET, 0)?;
+        Ok(Raw { epoll, left: left.into(), right: right.into() })
+    }
+
+    fn run(&mut self, count: usize) -> Result<()> {
+        let mut buffer = [0; 64];
+        for _ in 0..count {
+            self.left.send(MESSAGE)?;
+            for _ in 0..self.epoll.wait(-1)? {
+                assert_eq!(self.right.receive(&mut buffer)?, MESSAGE.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Mio {
+    poll: mio::Poll,
+    events: mio::Events,
+    left: Socket,
+    right: mio::net::UnixStream,
+}
+
+impl Mio {
+    fn new(kind: Kind) -> Result<Mio> {
+        let (left, right) = kind.pair()?;
+        let poll = mio::Poll::new()?;
+        let mut right = mio::net::UnixStream::from_std(right.into());
+        poll.registry().register(&mut right, mio::Token(0), mio::Interest::READABLE)?;
+        Ok(Mio { poll, events: mio::Events::with_capacity(64), left: left.into(), right })
+    }
+
+    fn run(&mut self, count: usize) -> Result<()> {
+        let mut buffer = [0; 64];
+        for _ in 0..count {
+            self.left.send(MESSAGE)?;
+            self.poll.poll(&mut self.events, None)?;
+            for event in &self.events {
+                debug_assert!(event.is_readable());
+                assert_eq!(self.right.read(&mut buffer)?, MESSAGE.len());
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Polling {
+    poller: polling::Poller,
+    events: polling::Events,
+    left: Socket,
+    right: Socket,
+}
+
+impl Polling {
+    fn new(kind: Kind) -> Result<Polling> {
+        let (left, right) = kind.pair()?;
+        let (left, right): (Socket, Socket) = (left.into(), right.into());
+        let poller = polling::Poller::new()?;
+        // SAFETY: the poller is dropped first.
+        unsafe { poller.add(&right, polling::Event::readable(0))? };
+        Ok(Polling { poller, events: polling::Events::new(), left, right })
+    }
+
+    fn run(&mut self, count: usize) -> Result<()> {
+        let mut buffer = [0; 64];
+        for _ in 0..count {
+            self.left.send(MESSAGE)?;
+            self.events.clear();
+            self.poller.wait(&mut self.events, None)?;
+            for _ in self.events.iter() {
+                assert_eq!(self.right.receive(&mut buffer)?, MESSAGE.len());
+                // One-shot, its default.
+                self.poller.modify(&self.right, polling::Event::readable(0))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Calloop {
+    events: calloop::EventLoop<'static, ()>,
+    left: Socket,
+}
+
+impl Calloop {
+    fn new(kind: Kind) -> Result<Calloop> {
+        let (left, right) = kind.pair()?;
+        let events = calloop::EventLoop::try_new()?;
+        let right = Socket::from(right);
+        let source =
+            calloop::generic::Generic::new(right, calloop::Interest::READ, calloop::Mode::Edge);
+        events
+            .handle()
+            .insert_source(source, |_, right, ()| {
+                let mut buffer = [0; 64];
+                right.receive(&mut buffer)?;
+                Ok(calloop::PostAction::Continue)
+            })
+            .map_err(|error| error.error)?;
+        Ok(Calloop { events, left: left.into() })
+    }
+
+    fn run(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.left.send(MESSAGE)?;
+            self.events.dispatch(None::<Duration>, &mut ())?;
+        }
+        Ok(())
+    }
+}

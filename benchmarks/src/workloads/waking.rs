@@ -1,0 +1,256 @@
+//! Threads that call the one which waits.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::sockets::RawEpoll;
+use crate::clock::Clock;
+use crate::row::Row;
+
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        Row::new("wake a poller that was woken", "call")
+            .counted()
+            .candidate("wakeful", Wakeful::new, |it, count| it.wake(count))
+            .candidate("mio", Mio::new, |it, count| it.wake(count))
+            .goal("mio", 0.03),
+        Row::new("wake oneself and poll", "call")
+            .counted()
+            .candidate("wakeful", Wakeful::new, |it, count| it.wake_and_poll(count))
+            .candidate("mio", Mio::new, |it, count| it.wake_and_poll(count))
+            .candidate("polling", || Ok((polling::Poller::new()?, polling::Events::new())), |it, count| {
+                for _ in 0..count {
+                    it.0.notify()?;
+                    it.1.clear();
+                    it.0.wait(&mut it.1, Some(Duration::ZERO))?;
+                }
+                Ok(())
+            })
+            .candidate("epoll_wait(0) alone", || RawEpoll::new(64), |epoll, count| {
+                for _ in 0..count {
+                    epoll.wait(0)?;
+                }
+                Ok(())
+            })
+            .goal("mio", 0.25)
+            .goal("epoll_wait(0) alone", 1.2)
+            .remark("the wait itself is most of it: a poll that has been woken must still look at the descriptors"),
+        Row::new("messages from another thread", "message")
+            .clock(Clock::Process)
+            .candidate("wakeful", || Ok(()), |(), count| stream_by_wakeful(count))
+            .candidate("mio", || Ok(()), |(), count| stream_by_mio(count))
+            .goal("mio", 0.05),
+        Row::new("wake a sleeping poller, there and back", "round trip")
+            .clock(Clock::Wall)
+            .candidate("wakeful", Pair::<WakefulBell>::start, Pair::run)
+            .candidate("mio", Pair::<MioBell>::start, Pair::run)
+            .candidate("futex", Pair::<FutexBell>::start, Pair::run)
+            .goal("mio", 1.02)
+            .goal("futex", 1.05)
+            .remark("two threads on two processors: the time between them is the kernel's, and varies"),
+    ]
+}
+
+struct Wakeful {
+    poll: wakeful::Poll,
+    events: wakeful::Events,
+    waker: wakeful::Waker,
+}
+
+impl Wakeful {
+    fn new() -> Result<Wakeful> {
+        let poll = wakeful::Poll::new()?;
+        let waker = wakeful::Waker::new(poll.registry(), wakeful::Token(0))?;
+        Ok(Wakeful { poll, events: wakeful::Events::with_capacity(8), waker })
+    }
+
+    fn wake(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.waker.wake()?;
+        }
+        Ok(())
+    }
+
+    fn wake_and_poll(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.waker.wake()?;
+            self.poll.poll(&mut self.events, None)?;
+        }
+        Ok(())
+    }
+}
+
+struct Mio {
+    poll: mio::Poll,
+    events: mio::Events,
+    waker: mio::Waker,
+}
+
+impl Mio {
+    fn new() -> Result<Mio> {
+        let poll = mio::Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0))?;
+        Ok(Mio { poll, events: mio::Events::with_capacity(8), waker })
+    }
+
+    fn wake(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.waker.wake()?;
+        }
+        Ok(())
+    }
+
+    fn wake_and_poll(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.waker.wake()?;
+            self.poll.poll(&mut self.events, None)?;
+        }
+        Ok(())
+    }
+}
+
+/// A queue behind a lock, and a waker, as programs on mio have it: each message wakes.
+fn stream_by_mio(count: usize) -> Result<()> {
+    let mut poll = mio::Poll::new()?;
+    let mut events = mio::Events::with_capacity(8);
+    let waker = mio::Waker::new(poll.registry(), mio::Token(0))?;
+    let queue = Arc::new(Mutex::new(VecDeque::new()));
+    let sender = Arc::clone(&queue);
+    let thread = thread::spawn(move || {
+        for number in 0..count {
+            sender.lock().unwrap().push_back(number);
+            waker.wake().unwrap();
+        }
+    });
+    let mut received = 0;
+    while received < count {
+        poll.poll(&mut events, None)?;
+        received += std::mem::take(&mut *queue.lock().unwrap()).len();
+    }
+    thread.join().unwrap();
+    Ok(())
+}
+
+/// The same queue, and the same pattern.
+fn stream_by_wakeful(count: usize) -> Result<()> {
+    let mut poll = wakeful::Poll::new()?;
+    let mut events = wakeful::Events::with_capacity(8);
+    let waker = wakeful::Waker::new(poll.registry(), wakeful::Token(0))?;
+    let queue = Arc::new(Mutex::new(VecDeque::new()));
+    let sender = Arc::clone(&queue);
+    let thread = thread::spawn(move || {
+        for number in 0..count {
+            sender.lock().unwrap().push_back(number);
+            waker.wake().unwrap();
+        }
+    });
+    let mut received = 0;
+    while received < count {
+        poll.poll(&mut events, None)?;
+        received += std::mem::take(&mut *queue.lock().unwrap()).len();
+    }
+    thread.join().unwrap();
+    Ok(())
+}
+
+/// Waits, and is woken from elsewhere.
+trait Bell: Sized + Send + 'static {
+    type Ringer: Send + 'static;
+    fn new() -> Result<(Self, Self::Ringer)>;
+    fn wait(&mut self) -> Result<()>;
+    fn ring(ringer: &Self::Ringer) -> Result<()>;
+}
+
+/// Two threads, each of which wakes the other.
+struct Pair<B: Bell> {
+    bell: B,
+    other: B::Ringer,
+}
+
+impl<B: Bell> Pair<B> {
+    fn start() -> Result<Pair<B>> {
+        let (bell, ringer) = B::new()?;
+        let (send, receive) = mpsc::channel();
+        thread::spawn(move || {
+            let Ok((mut bell, own)) = B::new() else { return };
+            if send.send(own).is_err() {
+                return;
+            }
+            // Until the process ends.
+            while bell.wait().and_then(|()| B::ring(&ringer)).is_ok() {}
+        });
+        Ok(Pair { bell, other: receive.recv()? })
+    }
+
+    fn run(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            B::ring(&self.other)?;
+            self.bell.wait()?;
+        }
+        Ok(())
+    }
+}
+
+struct WakefulBell(wakeful::Poll, wakeful::Events);
+
+impl Bell for WakefulBell {
+    type Ringer = wakeful::Waker;
+
+    fn new() -> Result<(WakefulBell, wakeful::Waker)> {
+        let poll = wakeful::Poll::new()?;
+        let waker = wakeful::Waker::new(poll.registry(), wakeful::Token(0))?;
+        Ok((WakefulBell(poll, wakeful::Events::with_capacity(8)), waker))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        Ok(self.0.poll(&mut self.1, None)?)
+    }
+
+    fn ring(ringer: &wakeful::Waker) -> Result<()> {
+        Ok(ringer.wake()?)
+    }
+}
+
+struct MioBell(mio::Poll, mio::Events);
+
+impl Bell for MioBell {
+    type Ringer = mio::Waker;
+
+    fn new() -> Result<(MioBell, mio::Waker)> {
+        let poll = mio::Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), mio::Token(0))?;
+        Ok((MioBell(poll, mio::Events::with_capacity(8)), waker))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        Ok(self.0.poll(&mut self.1, None)?)
+    }
+
+    fn ring(ringer: &mio::Waker) -> Result<()> {
+        Ok(ringer.wake()?)
+    }
+}
+
+/// std's parking, which is a futex.
+struct FutexBell(mpsc::Receiver<()>);
+
+impl Bell for FutexBell {
+    type Ringer = mpsc::Sender<()>;
+
+    fn new() -> Result<(FutexBell, mpsc::Sender<()>)> {
+        let (sender, receiver) = mpsc::channel();
+        Ok((FutexBell(receiver), sender))
+    }
+
+    fn wait(&mut self) -> Result<()> {
+        Ok(self.0.recv()?)
+    }
+
+    fn ring(ringer: &mpsc::Sender<()>) -> Result<()> {
+        Ok(ringer.send(())?)
+    }
+}
