@@ -192,7 +192,7 @@ impl Operations {
         let all = self.running();
         for running in all.values().filter(|it| it.user() == user) {
             // SAFETY: it was begun, and its result was not asked for yet.
-            unsafe { libc::aio_cancel(running.file_number(), running.control()) };
+            unsafe { sys::aio_cancel(running.file_number(), running.control()) };
         }
     }
 }
@@ -214,7 +214,7 @@ impl Drop for Operations {
         }
         for running in all.values() {
             // SAFETY: it was begun, and its result was not asked for yet.
-            unsafe { libc::aio_cancel(running.file_number(), running.control()) };
+            unsafe { sys::aio_cancel(running.file_number(), running.control()) };
         }
         // If there is no thread for it, they are never freed.
         let waiter = thread::Builder::new().name("wakeful-leftover".to_owned());

@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(doc)]
 use crate::Waker;
-use crate::backend::Adapter;
 use crate::event::source_by_descriptor;
-use crate::interruptions;
 use crate::rearm;
 use crate::registry::Shared;
 use crate::time::Timers;
@@ -254,7 +252,7 @@ impl Memory {
         let Shared { adapter, wake } = shared;
         let sleep = &wake.sleep;
         if !sleep.is_in_use() {
-            let waited = wait(&**adapter, events, timeout);
+            let waited = adapter.wait(&mut events.buffer, timeout);
             // Unless the first waker came into being meanwhile, that is all.
             if !sleep.is_in_use() {
                 return waited.map(|_| End::Due);
@@ -265,7 +263,7 @@ impl Memory {
         let sleeps = timeout != Some(Duration::ZERO) && sleep.fall_asleep();
         if sleeps {
             self.slept = true;
-            let waited = wait(&**adapter, events, timeout);
+            let waited = adapter.wait(&mut events.buffer, timeout);
             let woken = sleep.wake_up();
             return self.conclude(shared, events, waited, woken);
         }
@@ -315,21 +313,6 @@ impl Memory {
             _ if events.is_empty() && (woken || rang) => Ok(End::InVain),
             _ => Ok(End::Due),
         }
-    }
-}
-
-/// Waits. If that was interrupted by what a source has to report, and not by a signal, it is reported.
-#[inline]
-fn wait(adapter: &dyn Adapter, events: &mut Events, timeout: Option<Duration>) -> io::Result<bool> {
-    let waited = adapter.wait(&mut events.buffer, timeout);
-    match waited {
-        Err(error)
-            if interruptions::are_expected() && error.kind() == io::ErrorKind::Interrupted =>
-        {
-            let rang = adapter.wait(&mut events.buffer, Some(Duration::ZERO))?;
-            if rang || !events.is_empty() { Ok(rang) } else { Err(error) }
-        }
-        waited => waited,
     }
 }
 

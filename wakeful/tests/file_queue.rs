@@ -17,7 +17,7 @@ use wakeful::file::{
     AlignedBuffer, Allocation, Backend, Buffer, FixedBuffers, Metadata, OpenOptions, Operation,
     Queue, Reason,
 };
-use wakeful::{Interest, Trigger};
+use wakeful::{Events, Interest, Poll, Trigger};
 
 fn temporary() -> Arc<File> {
     Arc::new(tempfile::tempfile().unwrap())
@@ -399,6 +399,138 @@ fn chains_go_in_order_and_end_at_a_failure() {
         desk.queue.submit(Operation::sync_all(file), 9).unwrap();
         assert_eq!(desk.wait().user, 9);
         assert!(desk.queue.submit_chain([]).unwrap().is_empty());
+    });
+}
+
+/// What is refused as soon as the kernel sees it ends the chain where it stands, and not before.
+#[test]
+fn chains_with_members_that_are_refused() {
+    on_each(|backend| {
+        let mut desk = Desk::new(8, backend);
+        let file = temporary();
+        let long = "x".repeat(5000);
+        let vectors = (0..1025).map(|_| vec![0].into()).collect();
+        let refused = [
+            (Operation::metadata("").unwrap(), libc::ENOENT),
+            (Operation::remove_file(&long).unwrap(), libc::ENAMETOOLONG),
+            (Operation::read_vectored(file.clone(), vectors, 0), libc::EINVAL),
+        ];
+        for (operation, errno) in refused {
+            let chain = [
+                (Operation::write(file.clone(), b"hello".to_vec(), 0), 0),
+                (operation, 1),
+                (Operation::sync_data(file.clone()), 2),
+            ];
+            desk.queue.submit_chain(chain).unwrap();
+            let done: Vec<_> = (0..3).map(|_| desk.wait()).collect();
+            assert_eq!(done[0].count().unwrap(), 5, "{backend}");
+            let error = done[1].result.as_ref().unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(errno), "{backend}");
+            assert!(done[2].is_cancelled(), "{backend}");
+        }
+    });
+}
+
+/// The kernel interrupts epoll_wait(2) for work with a ring; that is no signal.
+#[test]
+fn waits_are_not_interrupted() {
+    on_each(|backend| {
+        let mut poll = Poll::new().unwrap();
+        let mut events = Events::with_capacity(8);
+        let file = temporary();
+        for round in 0..30 {
+            let queue = Queue::new(8, backend).unwrap();
+            let chain = [
+                (Operation::write(file.clone(), vec![1; 100_000], 0), ()),
+                (Operation::sync_all(file.clone()), ()),
+            ];
+            queue.submit_chain(chain).unwrap();
+            // Registered nowhere, and gone in the middle, every second time.
+            let kept = (round % 2 == 0).then_some(queue);
+            let start = Instant::now();
+            poll.poll(&mut events, Some(common::QUIET)).unwrap();
+            assert!(events.is_empty() && start.elapsed() >= common::QUIET, "{backend}");
+            drop(kept);
+        }
+    });
+}
+
+/// A value whose destructor panics, while the kernel is at work.
+#[test]
+fn a_value_that_panics_when_it_is_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as it is to");
+        }
+    }
+    on_each(|backend| {
+        let file = temporary();
+        let queue = Queue::new(8, backend).unwrap();
+        let read = Operation::read(file.clone(), vec![0; 4096], 0);
+        queue.submit(read, Some(Bomb)).unwrap();
+        for _ in 0..7 {
+            let write = Operation::write(file.clone(), vec![1; 100_000], 0);
+            queue.submit(write, None).unwrap();
+        }
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(queue)));
+        assert!(panicked.is_err());
+        let deadline = Instant::now() + common::DEADLINE;
+        while Arc::strong_count(&file) > 1 {
+            assert!(Instant::now() < deadline, "{backend} has leaked");
+            thread::sleep(common::QUIET);
+        }
+    });
+}
+
+/// A forked child is refused, also if another thread was in the middle of something, and closes nothing of its own.
+#[test]
+fn in_a_forked_child() {
+    on_each(|backend| {
+        let file = temporary();
+        let queue = Arc::new(Queue::new(64, backend).unwrap());
+        let is_over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let busy = {
+            let (queue, file, is_over) = (queue.clone(), file.clone(), is_over.clone());
+            thread::spawn(move || {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = queue.submit(Operation::read(file.clone(), vec![0; 64], 0), ());
+                    drop(queue.completion());
+                }
+            })
+        };
+        let closing = std::mem::ManuallyDrop::new(Queue::new(1, backend).unwrap());
+        closing.submit(Operation::close(file.try_clone().unwrap()), ()).unwrap();
+        thread::sleep(common::QUIET);
+        for _ in 0..20 {
+            // SAFETY: the child calls what may be called with glibc, and ends.
+            match unsafe { libc::fork() } {
+                0 => {
+                    // SAFETY: the process ends by it, if it hangs.
+                    unsafe { libc::alarm(5) };
+                    let own =
+                        File::open("/").map(std::os::fd::IntoRawFd::into_raw_fd).unwrap_or(-1);
+                    let rejected = queue.submit(Operation::sync_all(file.clone()), ());
+                    let mut is_fine =
+                        matches!(rejected, Err(it) if matches!(it.reason, Reason::Failed(_)));
+                    is_fine &= queue.completion().is_none() && queue.is_empty();
+                    drop(std::mem::ManuallyDrop::into_inner(closing));
+                    // SAFETY: it is a number.
+                    is_fine &= unsafe { libc::fcntl(own, libc::F_GETFD) } != -1;
+                    // SAFETY: no destructor of the parent's is to run here.
+                    unsafe { libc::_exit(if is_fine { 0 } else { 1 }) };
+                }
+                child => {
+                    let mut status = 0;
+                    // SAFETY: the status is valid for the write.
+                    assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+                    assert_eq!(status, 0, "{backend}");
+                }
+            }
+        }
+        drop(std::mem::ManuallyDrop::into_inner(closing));
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        busy.join().unwrap();
     });
 }
 

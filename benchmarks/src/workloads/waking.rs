@@ -125,6 +125,8 @@ fn stream_by_mio(count: usize) -> Result<()> {
             sender.lock().unwrap().push_back(number);
             waker.wake().unwrap();
         }
+        // It takes what it woke for along when it is dropped.
+        waker
     });
     let mut received = 0;
     while received < count {

@@ -93,7 +93,7 @@ impl OpenOptions {
     }
 
     /// Whether they contradict one another, by std's rules.
-    pub(super) fn are_contradictory(self) -> bool {
+    pub(crate) fn are_contradictory(self) -> bool {
         let changes = self.truncate || self.create || self.create_new;
         match (self.read, self.write, self.append) {
             (false, false, false) => true,

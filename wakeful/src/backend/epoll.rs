@@ -4,14 +4,16 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wakeful_kernel::epoll::{Epoll, Flags};
 use wakeful_kernel::linux::EventFd;
+use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
 use crate::event::Event;
+use crate::interruptions;
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
 
 /// What the waker's eventfd is registered with.
@@ -30,6 +32,27 @@ pub(super) struct EpollAdapter {
 impl EpollAdapter {
     pub(super) fn new() -> io::Result<EpollAdapter> {
         Ok(EpollAdapter { epoll: Epoll::new()?, wake: WakeObject::default() })
+    }
+
+    /// epoll_wait(2) ends with `EINTR` also when the kernel has work for this thread, as for a ring of its own, and does not
+    /// say so. poll(2) does not, unless a signal handler ran.
+    #[cold]
+    fn wait_for_signals_only(
+        &self,
+        events: &mut Vec<Event>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        let before = events.len();
+        // What cannot be added to the clock is longer than anyone waits.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            self.epoll.wait(events, Some(Duration::ZERO))?;
+            let remaining = deadline.map(|it| it.saturating_duration_since(Instant::now()));
+            if events.len() > before || remaining == Some(Duration::ZERO) {
+                return Ok(());
+            }
+            poll(&mut [PollFd::new(&self.epoll, Readiness::IN)], remaining)?;
+        }
     }
 
     #[inline]
@@ -55,7 +78,11 @@ impl Adapter for EpollAdapter {
 
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
         let before = events.len();
-        self.epoll.wait(events, timeout)?;
+        if interruptions::are_expected() && timeout != Some(Duration::ZERO) {
+            self.wait_for_signals_only(events, timeout)?;
+        } else {
+            self.epoll.wait(events, timeout)?;
+        }
         if !self.wake.exists() {
             return Ok(false);
         }

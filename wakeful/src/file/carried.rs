@@ -17,6 +17,9 @@ pub(crate) trait Carrier: AsFd {
     /// Begins them, in any order. What cannot be begun is left, with the reason.
     fn begin(&self, chains: &mut Vec<Chain>) -> io::Result<()>;
 
+    /// Lets one end that was not begun.
+    fn end(&self, key: Key, operation: Operation, error: io::Error);
+
     /// One that has ended.
     fn next(&self) -> Option<(Key, Operation, io::Result<Output>)>;
 
@@ -39,34 +42,36 @@ struct Table<T> {
     generation: u32,
     /// Pushed, and not begun.
     held: Vec<Chain>,
-    /// What could not be begun.
-    refused: VecDeque<(Key, Operation, io::Error)>,
 }
 
 impl<T, C: Carrier> Carried<T, C> {
     pub(crate) fn new(depth: usize, carrier: C) -> Carried<T, C> {
-        let table =
-            Table { users: Slab::new(), generation: 0, held: Vec::new(), refused: VecDeque::new() };
+        let table = Table { users: Slab::new(), generation: 0, held: Vec::new() };
         Carried { carrier, depth, forks: process::forks(), table: Mutex::new(table) }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table<T>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn room(&self, table: &Table<T>, count: usize) -> Result<(), Reason> {
+    /// # Errors
+    ///
+    /// It is another process's, with a lock that nobody may ever open.
+    fn table(&self) -> io::Result<MutexGuard<'_, Table<T>>> {
         if self.forks != process::forks() {
             let message = "this queue belongs to the process that this one was forked from: create another here";
-            return Err(Reason::Failed(io::Error::new(io::ErrorKind::InvalidInput, message)));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        if table.users.len() + count > self.depth { Err(Reason::Full) } else { Ok(()) }
+        Ok(self.table.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The table, if there is room for so many.
+    fn room(&self, count: usize) -> Result<MutexGuard<'_, Table<T>>, Reason> {
+        let table = self.table().map_err(Reason::Failed)?;
+        if table.users.len() + count > self.depth { Err(Reason::Full) } else { Ok(table) }
     }
 
     pub(crate) fn push(&self, operation: Operation, user: T) -> Result<Key, Rejected<T>> {
-        let mut table = self.table();
-        if let Err(reason) = self.room(&table, 1) {
-            return Err(Rejected { operation, user, reason });
-        }
+        let mut table = match self.room(1) {
+            Ok(table) => table,
+            Err(reason) => return Err(Rejected { operation, user, reason }),
+        };
         let key = table.insert(user);
         table.held.push(Chain::from([(key, operation)]));
         Ok(key)
@@ -76,10 +81,10 @@ impl<T, C: Carrier> Carried<T, C> {
         &self,
         chain: Vec<(Operation, T)>,
     ) -> Result<Vec<Key>, RejectedChain<T>> {
-        let mut table = self.table();
-        if let Err(reason) = self.room(&table, chain.len()) {
-            return Err(RejectedChain { chain, reason });
-        }
+        let mut table = match self.room(chain.len()) {
+            Ok(table) => table,
+            Err(reason) => return Err(RejectedChain { chain, reason }),
+        };
         let chain: Chain =
             chain.into_iter().map(|(operation, user)| (table.insert(user), operation)).collect();
         let keys = chain.iter().map(|(key, _)| *key).collect();
@@ -89,67 +94,84 @@ impl<T, C: Carrier> Carried<T, C> {
 
     pub(crate) fn submit(&self, operation: Operation, user: T) -> Result<Key, Rejected<T>> {
         let key = self.push(operation, user)?;
-        let Err(error) = self.flush() else {
-            return Ok(key);
-        };
-        let mut table = self.table();
-        let position = table.refused.iter().position(|(refused, ..)| *refused == key);
-        let Some((_, operation, _)) = position.and_then(|it| table.refused.remove(it)) else {
-            return Ok(key);
-        };
-        match table.users.try_remove(key.index() as usize) {
-            Some((_, user)) => Err(Rejected { operation, user, reason: Reason::Failed(error) }),
-            None => Ok(key),
+        match self.begin_but(&[key]) {
+            Err((reason, mut own)) => match own.pop() {
+                Some((operation, user)) => {
+                    Err(Rejected { operation, user, reason: Reason::Failed(reason) })
+                }
+                None => Ok(key),
+            },
+            Ok(()) => Ok(key),
+        }
+    }
+
+    pub(crate) fn submit_chain(
+        &self,
+        chain: Vec<(Operation, T)>,
+    ) -> Result<Vec<Key>, RejectedChain<T>> {
+        let keys = self.push_chain(chain)?;
+        match self.begin_but(&keys) {
+            Err((reason, chain)) if !chain.is_empty() => {
+                Err(RejectedChain { chain, reason: Reason::Failed(reason) })
+            }
+            _ => Ok(keys),
         }
     }
 
     pub(crate) fn flush(&self) -> io::Result<()> {
-        let mut held = std::mem::take(&mut self.table().held);
+        self.begin_but(&[]).map_err(|(error, _)| error)
+    }
+
+    /// Begins what is held. What cannot be begun ends with the reason, but for these, which are given back.
+    #[allow(clippy::type_complexity)]
+    fn begin_but(&self, keys: &[Key]) -> Result<(), (io::Error, Vec<(Operation, T)>)> {
+        let mut held = match self.table() {
+            Ok(mut table) => std::mem::take(&mut table.held),
+            Err(error) => return Err((error, Vec::new())),
+        };
         if held.is_empty() {
             return Ok(());
         }
-        let result = self.carrier.begin(&mut held);
-        if let Err(error) = &result {
-            let mut table = self.table();
-            for (key, operation) in held.into_iter().flatten() {
-                let error = match error.raw_os_error() {
-                    Some(errno) => io::Error::from_raw_os_error(errno),
-                    None => error.kind().into(),
-                };
-                table.refused.push_back((key, operation, error));
+        let Err(error) = self.carrier.begin(&mut held) else {
+            return Ok(());
+        };
+        let mut own = Vec::new();
+        for (key, operation) in held.into_iter().flatten() {
+            if keys.contains(&key) {
+                let user =
+                    self.table().ok().and_then(|mut it| it.users.try_remove(key.index() as usize));
+                own.extend(user.map(|(_, user)| (operation, user)));
+                continue;
             }
+            let error = match error.raw_os_error() {
+                Some(errno) => io::Error::from_raw_os_error(errno),
+                None => error.kind().into(),
+            };
+            self.carrier.end(key, operation, error);
         }
-        result
+        Err((error, own))
     }
 
     pub(crate) fn next(&self) -> Option<Completed<T>> {
-        if self.forks != process::forks() {
-            return None;
-        }
-        let ended = self.carrier.next();
-        let mut table = self.table();
-        let (key, operation, result) = match ended {
-            Some(ended) => ended,
-            None => {
-                let (key, operation, error) = table.refused.pop_front()?;
-                (key, operation, Err(error))
-            }
-        };
-        let (key, user) = table.users.try_remove(key.index() as usize)?;
+        // Before the carrier's lock, which may be as dead.
+        drop(self.table().ok()?);
+        let (key, operation, result) = self.carrier.next()?;
+        let (key, user) = self.table().ok()?.users.try_remove(key.index() as usize)?;
         Some(Completed::new(key, user, operation, result))
     }
 
     pub(crate) fn cancel(&self, key: Key) {
-        let table = self.table();
+        let Ok(table) = self.table() else { return };
         let is_under_way = table.users.get(key.index() as usize).is_some_and(|(it, _)| *it == key);
         drop(table);
-        if is_under_way && self.forks == process::forks() {
+        if is_under_way {
             self.carrier.cancel(key);
         }
     }
 
+    /// In a forked child nothing is under way.
     pub(crate) fn len(&self) -> usize {
-        self.table().users.len()
+        self.table().map_or(0, |table| table.users.len())
     }
 
     pub(crate) fn depth(&self) -> usize {
@@ -198,6 +220,15 @@ macro_rules! forward {
             pub(crate) fn submit(&self, operation: Operation, user: T) -> Result<Key, Rejected<T>> {
                 match self {
                     $($name::$kind($it) => $it.submit(operation, user),)+
+                }
+            }
+
+            pub(crate) fn submit_chain(
+                &self,
+                chain: Vec<(Operation, T)>,
+            ) -> Result<Vec<Key>, RejectedChain<T>> {
+                match self {
+                    $($name::$kind($it) => $it.submit_chain(chain),)+
                 }
             }
 

@@ -49,14 +49,14 @@
 //! - **Ownership**: from submission to completion, the file and the buffers belong to the queue. So they cannot be
 //!   freed, closed or read while the kernel is at work with them, whatever becomes of the queue.
 //! - **Cancellation** is a [request](Queue::cancel). What has begun with the disk runs to its end as a rule. Dropping
-//!   the queue cancels all of it and waits for none.
+//!   the queue cancels all of it and waits for none; of a chain in a ring, one more member may begin.
 //! - **Durability**: a write that has ended is seen by every read that begins after that, and may be lost in a
 //!   power failure until a [`sync_data`](Operation::sync_data) or [`sync_all`](Operation::sync_all) that began after its end
 //!   has ended well. One that was submitted beside the write promises nothing of it: link them. A new file needs its directory
 //!   synced too (open it as a file). After a sync that failed the kernel may have dropped what it could not
 //!   write: write it anew, a second sync does not. On macOS they are `F_FULLFSYNC`, which empties the disk's own
 //!   cache; elsewhere that is up to the file system, which the usual ones do.
-//! - **A thread that ends** takes along what it has submitted to a ring: that completes with `ECANCELED`.
+//! - **A thread that ends** may take along what it has submitted to a ring: that completes with `ECANCELED`.
 //! - **Fork**: a child has nothing of its parent's queue; it is refused there, and harmless to drop.
 //!
 //! For files, that is, and block devices. Pipes, sockets and terminals have readiness.

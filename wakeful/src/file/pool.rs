@@ -75,9 +75,17 @@ impl<N: Notify> Carrier for Pool<N> {
         workers::begin(&self.desk, chains)
     }
 
+    fn end(&self, key: Key, operation: Operation, error: io::Error) {
+        self.desk.put(key, operation, Err(error));
+    }
+
     fn next(&self) -> Option<(Key, Operation, io::Result<Output>)> {
         let mut done = self.desk.done();
         let ended = done.ended.pop_front();
+        if let Some((key, ..)) = &ended {
+            // It may have been cancelled after its end.
+            self.desk.take_cancelled(*key);
+        }
         if ended.is_none() && done.told {
             done.told = false;
             // With the lock, so that nobody tells in between.
@@ -87,7 +95,11 @@ impl<N: Notify> Carrier for Pool<N> {
     }
 
     fn cancel(&self, key: Key) {
-        self.desk.cancelled().push(key);
+        let mut cancelled = self.desk.cancelled();
+        if !cancelled.contains(&key) {
+            cancelled.push(key);
+        }
+        drop(cancelled);
         workers::hurry(&self.desk, key);
     }
 }
@@ -136,7 +148,6 @@ impl Desk {
                 Ok(Output::Count(count)) => Some(*count) == operation.transfer_length(),
                 result => result.is_ok(),
             };
-            self.take_cancelled(key);
             self.put(key, operation, result);
         }
     }

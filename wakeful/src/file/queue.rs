@@ -51,8 +51,9 @@ pub struct Capabilities {
 /// An event may find nothing, if what it tells of has been taken already. Many operations are
 /// over when `submit` returns: look before you wait, as in the example above.
 ///
-/// A wait on the thread that submitted may end with [`Interrupted`](io::ErrorKind::Interrupted) where the kernel
-/// completes something: `Poll` looks again by itself, other loops have to.
+/// epoll_wait(2) on the thread that submitted may end with `EINTR` where the kernel completes something. `Poll` sees to
+/// that, at the price of poll(2) before a wait that sleeps, from the first ring on; other loops have to go on by
+/// themselves, as after a signal.
 pub struct Queue<T> {
     inner: IoSource<Files<T>>,
     capabilities: Capabilities,
@@ -110,15 +111,7 @@ impl<T> Queue<T> {
         &self,
         chain: impl IntoIterator<Item = (Operation, T)>,
     ) -> Result<Vec<Key>, RejectedChain<T>> {
-        let files = self.inner.get();
-        let keys = files.push_chain(chain.into_iter().collect())?;
-        // What was not taken completes with the error.
-        match files.flush() {
-            Err(reason) if files.len() == 0 => {
-                Err(RejectedChain { chain: Vec::new(), reason: super::Reason::Failed(reason) })
-            }
-            _ => Ok(keys),
-        }
+        self.inner.get().submit_chain(chain.into_iter().collect())
     }
 
     /// Collects operations, to begin all of them by one system call.
@@ -142,7 +135,8 @@ impl<T> Queue<T> {
     }
 
     /// Asks for an operation to be given up. It completes in any case: with `ECANCELED` if it was not too late, else as
-    /// it would have. Nothing happens if it has been taken already.
+    /// it would have. Nothing happens if it has been taken already. A ring cannot find members of a chain that have not
+    /// begun: cancel the one that has, which ends them too.
     ///
     /// # Errors
     ///

@@ -70,8 +70,8 @@ pub(crate) struct Aio {
 
 #[derive(Debug, Default)]
 struct Progress {
-    /// Whole keys, by their places.
-    keys: Vec<Key>,
+    /// Of those that the queue tells of: whole keys, by their places.
+    keys: Vec<Option<Key>>,
     /// Taken from the queue, and by nobody yet.
     ended: VecDeque<Completed<usize>>,
 }
@@ -93,10 +93,9 @@ impl Aio {
 }
 
 impl Progress {
-    fn remember(&mut self, key: Key) {
-        let place = key.index() as usize;
+    fn set(&mut self, place: usize, key: Option<Key>) {
         if self.keys.len() <= place {
-            self.keys.resize(place + 1, key);
+            self.keys.resize(place + 1, None);
         }
         if let Some(it) = self.keys.get_mut(place) {
             *it = key;
@@ -116,9 +115,11 @@ impl Carrier for Aio {
             };
             match chain.pop_front() {
                 Some((key, operation)) if chain.is_empty() && is_for_us(&operation) => {
-                    self.progress().remember(key);
+                    let place = key.index() as usize;
+                    self.progress().set(place, Some(key));
                     // If too many are under way, or it is not to be, threads do it, or find out.
-                    if let Err(rejected) = self.queue.submit(operation, key.index() as usize) {
+                    if let Err(rejected) = self.queue.submit(operation, place) {
+                        self.progress().set(place, None);
                         others.push(Chain::from([(key, rejected.operation)]));
                     }
                 }
@@ -143,7 +144,8 @@ impl Carrier for Aio {
             self.queue.take(&mut progress.ended);
         }
         if let Some(Completed { user, operation, result, .. }) = progress.ended.pop_front() {
-            let key = *progress.keys.get(user)?;
+            let key = (*progress.keys.get(user)?)?;
+            progress.set(user, None);
             return Some((key, operation, result));
         }
         drop(progress);
@@ -151,11 +153,19 @@ impl Carrier for Aio {
         self.pool.next()
     }
 
+    fn end(&self, key: Key, operation: Operation, error: io::Error) {
+        self.pool.end(key, operation, error);
+    }
+
     fn cancel(&self, key: Key) {
-        let is_it = self.progress().keys.get(key.index() as usize) == Some(&key);
-        if is_it {
-            self.queue.cancel(key.index() as usize);
+        let place = key.index() as usize;
+        let progress = self.progress();
+        if progress.keys.get(place) == Some(&Some(key)) {
+            // With the lock, so that it is not taken, and its place another's, meanwhile.
+            self.queue.cancel(place);
+            return;
         }
+        drop(progress);
         self.pool.cancel(key);
     }
 }

@@ -1,5 +1,6 @@
 //! Operations as io_uring(7) has them, and its answers.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
@@ -21,6 +22,8 @@ pub(super) enum Extra {
     None,
     Vectors(#[allow(dead_code)] Vec<libc::iovec>),
     Status(Vec<Status>),
+    /// It fails, whatever the kernel answers.
+    Fails(i32),
 }
 
 fn fd(file: &File) -> Fd {
@@ -48,6 +51,11 @@ pub(super) fn of(
     fixed: Option<&FixedBuffers>,
 ) -> Entry {
     const HERE: Fd = Fd(libc::AT_FDCWD);
+    if let Some(errno) = refused(operation) {
+        // Handed over as it is, it would keep those before it in its chain from being begun.
+        *extra = Extra::Fails(errno);
+        return opcode::Close::new(Fd(-1)).build();
+    }
     match operation {
         Operation::Read { file, buffer, offset: at } => match registered(buffer, fixed) {
             Some(index) => {
@@ -122,6 +130,35 @@ pub(super) fn of(
     }
 }
 
+/// What the kernel would refuse when it is handed over, and with what.
+fn refused(operation: &Operation) -> Option<i32> {
+    /// IOV_MAX
+    const VECTORS: usize = 1024;
+    let path = |path: &CString| match path.as_bytes().len() {
+        0 => Some(libc::ENOENT),
+        length if length >= libc::PATH_MAX as usize => Some(libc::ENAMETOOLONG),
+        _ => None,
+    };
+    match operation {
+        Operation::ReadVectored { buffers, .. } | Operation::WriteVectored { buffers, .. } => {
+            (buffers.len() > VECTORS).then_some(libc::EINVAL)
+        }
+        Operation::Open { path: at, options } => {
+            if options.are_contradictory() {
+                Some(libc::EINVAL)
+            } else {
+                path(at)
+            }
+        }
+        Operation::Metadata { path: at, .. }
+        | Operation::RemoveFile { path: at }
+        | Operation::RemoveDir { path: at }
+        | Operation::CreateDir { path: at, .. } => path(at),
+        Operation::Rename { from, to } => path(from).or_else(|| path(to)),
+        _ => None,
+    }
+}
+
 /// statx(2).
 fn status(at: Fd, path: *const libc::c_char, flags: libc::c_int, extra: &mut Extra) -> Entry {
     let mut status = vec![Status::default()];
@@ -141,6 +178,12 @@ pub(super) fn output(operation: &mut Operation, extra: Extra, answer: i32) -> io
             let _: Option<RawFd> = file.take().map(IntoRawFd::into_raw_fd);
         }
     }
+    let answer = match extra {
+        Extra::Fails(errno) => -errno,
+        // The kernel's own, for calls to be begun again, which it does not do for a ring.
+        _ if (-516..=-512).contains(&answer) => -libc::ECANCELED,
+        _ => answer,
+    };
     if answer < 0 {
         return Err(io::Error::from_raw_os_error(-answer));
     }

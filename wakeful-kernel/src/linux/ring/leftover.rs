@@ -1,24 +1,29 @@
 //! What is under way when a ring is dropped.
 
+use std::collections::VecDeque;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd, RawFd};
 use std::thread;
 use std::time::Duration;
 
 use super::{Core, Slot};
-use crate::file::Key;
+use crate::file::{Key, Operation};
 use crate::poll::{PollFd, poll};
 use crate::process;
 use crate::readiness::Readiness;
 
 /// After so long it looks again, told or not.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// It must not look without end.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Cancels all of it, and frees its files and buffers when the kernel has done with them.
+///
+/// The callers' values go with the ring, on its thread. They are dropped last: a panic of theirs must find nothing that the
+/// kernel uses.
 pub(super) fn wait_for<U>(core: Core<U>) {
-    // The callers' values go with the ring, on its thread.
     let Core { uring, depth, slots, generation, pushed, fixed, forks, broken, refused } = core;
-    drop(refused);
+    let _refused = refused;
     let mut users = Vec::with_capacity(slots.len());
     let slots = slots.into_iter().map(|(index, slot)| {
         let Slot { operation, extra, generation, sequence, user } = slot;
@@ -26,23 +31,20 @@ pub(super) fn wait_for<U>(core: Core<U>) {
         (index, Slot { operation, extra, generation, sequence, user: () })
     });
     let slots = slots.collect();
-    drop(users);
-    let refused = Default::default();
+    let refused = VecDeque::new();
     let mut core = Core { uring, depth, slots, generation, pushed, fixed, forks, broken, refused };
 
-    if core.slots.is_empty() || core.forks != process::forks() {
-        // A forked child has copies of the buffers, of which the kernel knows nothing.
+    if core.forks != process::forks() {
+        // A forked child has copies of the buffers, of which the kernel knows nothing. What it was to close, it may have
+        // closed, and the number be another's.
+        for (_, slot) in &mut core.slots {
+            if let Operation::Close { file } = &mut slot.operation {
+                let _: Option<RawFd> = file.take().map(IntoRawFd::into_raw_fd);
+            }
+        }
         return;
     }
-    let keys: Vec<_> =
-        core.slots.iter().map(|(index, slot)| Key::new(index as u32, slot.generation)).collect();
-    if core.broken.is_none() {
-        for key in keys {
-            core.push_cancellation(key);
-        }
-        // An error is seen by what it leaves behind.
-        let _ = core.flush();
-    }
+    cancel(&mut core);
     while core.next().is_some() {}
     if core.slots.is_empty() {
         return;
@@ -57,8 +59,29 @@ pub(super) fn wait_for<U>(core: Core<U>) {
             let fd = unsafe { BorrowedFd::borrow_raw(core.uring.as_raw_fd()) };
             // By poll(2), which a ring that takes nothing more still tells. It may be interrupted.
             let _ = poll(&mut [PollFd::new(&fd, Readiness::IN)], Some(PATIENCE));
+            let before = core.slots.len();
             while core.next().is_some() {}
+            if core.slots.len() == before {
+                // Told of nothing, as by a ring that is broken.
+                thread::sleep(PAUSE);
+            } else {
+                // What was waiting for what has ended could not be cancelled before.
+                cancel(&mut core);
+            }
         }
         drop(ManuallyDrop::into_inner(core));
     });
+}
+
+fn cancel(core: &mut Core<()>) {
+    if core.broken.is_some() {
+        return;
+    }
+    let keys: Vec<_> =
+        core.slots.iter().map(|(index, slot)| Key::new(index as u32, slot.generation)).collect();
+    for key in keys {
+        core.push_cancellation(key);
+    }
+    // An error is seen by what it leaves behind.
+    let _ = core.flush();
 }

@@ -28,8 +28,9 @@ pub use setup::RingError;
 /// others that were pushed, and comes back whole from [`next`](Ring::next), exactly once. Until then the ring owns its
 /// file and its buffers. The descriptor is readable while there is something to take, so that any poller can wait for it.
 ///
-/// It may be used on any thread, but what a thread handed over is cancelled when that thread ends: it comes back with
-/// `ECANCELED`. A wait on the thread that handed something over may end with `EINTR` when that is completed.
+/// It may be used on any thread, but what a thread handed over may be cancelled when that thread ends: it comes back with
+/// `ECANCELED`. epoll_wait(2) on the thread that handed something over may end with `EINTR` when the kernel has work with
+/// that; poll(2) does not.
 ///
 /// Dropping the ring cancels what is under way. What cannot be cancelled keeps its buffers until it has ended, on a
 /// thread that waits for that. In a child that was forked the ring refuses everything: it is the parent's.
@@ -68,6 +69,8 @@ pub use setup::RingError;
 pub struct Ring<U> {
     fd: RawFd,
     depth: usize,
+    /// In a forked child it is the parent's, with a lock that nobody may ever open.
+    forks: u32,
     /// Taken out when it is dropped, and only then.
     core: ManuallyDrop<Mutex<Core<U>>>,
 }
@@ -130,7 +133,12 @@ impl<U> Ring<U> {
             broken: None,
             refused: VecDeque::new(),
         };
-        Ok(Ring { fd: core.uring.as_raw_fd(), depth, core: ManuallyDrop::new(Mutex::new(core)) })
+        Ok(Ring {
+            fd: core.uring.as_raw_fd(),
+            depth,
+            forks: core.forks,
+            core: ManuallyDrop::new(Mutex::new(core)),
+        })
     }
 
     /// Buffers that the kernel is told of now, so that operations with them are cheaper: it need not look up
@@ -144,7 +152,7 @@ impl<U> Ring<U> {
     /// `EOPNOTSUPP`, `EINVAL`: not of this kernel.
     #[doc(alias = "io_uring_register")]
     pub fn register_buffers(&self, buffers: &FixedBuffers) -> io::Result<()> {
-        let mut core = self.core();
+        let mut core = self.core()?;
         core.check()?;
         if core.fixed.is_some() {
             return Err(io::Error::from_raw_os_error(libc::EBUSY));
@@ -165,9 +173,9 @@ impl<U> Ring<U> {
     ///
     /// [`Rejected`], with the operation in it: so many are under way that there is no room, or the ring is broken.
     pub fn push(&self, operation: Operation, user: U) -> Result<Key, Rejected<U>> {
-        let mut core = self.core();
-        match core.room(1) {
-            Ok(()) => Ok(core.push(operation, user, Flags::empty())),
+        let room = self.core().map_err(Reason::Failed).and_then(|core| core.room(1).map(|()| core));
+        match room {
+            Ok(mut core) => Ok(core.push(operation, user, Flags::empty())),
             Err(reason) => Err(Rejected { operation, user, reason }),
         }
     }
@@ -178,22 +186,41 @@ impl<U> Ring<U> {
     ///
     /// [`Rejected`], as `push`; also if the kernel does not take it.
     pub fn submit(&self, operation: Operation, user: U) -> Result<Key, Rejected<U>> {
-        let mut core = self.core();
-        if let Err(reason) = core.room(1) {
-            return Err(Rejected { operation, user, reason });
-        }
+        let room = self.core().map_err(Reason::Failed).and_then(|core| core.room(1).map(|()| core));
+        let mut core = match room {
+            Ok(core) => core,
+            Err(reason) => return Err(Rejected { operation, user, reason }),
+        };
         let key = core.push(operation, user, Flags::empty());
         let Err(error) = core.flush() else {
             return Ok(key);
         };
-        match core.refused.iter().position(|refused| refused.key == key) {
-            Some(position) => match core.refused.remove(position) {
-                Some(Completed { operation, user, .. }) => {
-                    Err(Rejected { operation, user, reason: Reason::Failed(error) })
-                }
-                None => Ok(key),
-            },
+        match core.take_back(&[key]).pop() {
+            Some((operation, user)) => {
+                Err(Rejected { operation, user, reason: Reason::Failed(error) })
+            }
             None => Ok(key),
+        }
+    }
+
+    /// [`push_chain`](Ring::push_chain) and [`flush`](Ring::flush).
+    ///
+    /// # Errors
+    ///
+    /// [`RejectedChain`], as `push_chain`; also if the kernel does not take it.
+    pub fn submit_chain(&self, chain: Vec<(Operation, U)>) -> Result<Vec<Key>, RejectedChain<U>> {
+        let mut core = match self.core() {
+            Ok(core) => core,
+            Err(error) => return Err(RejectedChain { chain, reason: Reason::Failed(error) }),
+        };
+        let keys = core.push_chain(chain)?;
+        match core.flush() {
+            Err(error) => match core.take_back(&keys) {
+                // The kernel has got it.
+                chain if chain.is_empty() => Ok(keys),
+                chain => Err(RejectedChain { chain, reason: Reason::Failed(error) }),
+            },
+            Ok(()) => Ok(keys),
         }
     }
 
@@ -205,21 +232,10 @@ impl<U> Ring<U> {
     /// [`RejectedChain`], with all of them in it.
     #[doc(alias = "IOSQE_IO_LINK")]
     pub fn push_chain(&self, chain: Vec<(Operation, U)>) -> Result<Vec<Key>, RejectedChain<U>> {
-        let mut core = self.core();
-        // A chain ends where a flush does.
-        let reason = match core.room(chain.len()) {
-            Ok(()) => core.room_in_queue(chain.len()).err().map(Reason::Failed),
-            Err(reason) => Some(reason),
-        };
-        if let Some(reason) = reason {
-            return Err(RejectedChain { chain, reason });
+        match self.core() {
+            Ok(mut core) => core.push_chain(chain),
+            Err(error) => Err(RejectedChain { chain, reason: Reason::Failed(error) }),
         }
-        let last = chain.len().saturating_sub(1);
-        let keys = chain.into_iter().enumerate().map(|(number, (operation, user))| {
-            let flags = if number < last { Flags::IO_LINK } else { Flags::empty() };
-            core.push(operation, user, flags)
-        });
-        Ok(keys.collect())
     }
 
     /// `io_uring_enter(fd, count, 0, 0)`—Hands over all that was pushed, by one system call; none if there is nothing.
@@ -230,13 +246,13 @@ impl<U> Ring<U> {
     /// [`next`](Ring::next), with this error. `EAGAIN`, `EBUSY` and `EINTR` are that only if they last.
     #[doc(alias = "io_uring_enter")]
     pub fn flush(&self) -> io::Result<()> {
-        self.core().flush()
+        self.core()?.flush()
     }
 
     /// An operation that has ended, if there is one.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&self) -> Option<Completed<U>> {
-        self.core().next()
+        self.core().ok()?.next()
     }
 
     /// `IORING_OP_ASYNC_CANCEL`—Asks for an operation to be given up, which ends with `ECANCELED` if it is not too late,
@@ -247,13 +263,13 @@ impl<U> Ring<U> {
     /// As [`flush`](Ring::flush).
     #[doc(alias = "IORING_OP_ASYNC_CANCEL")]
     pub fn cancel(&self, key: Key) -> io::Result<()> {
-        self.core().cancel(key)
+        self.core()?.cancel(key)
     }
 
     /// How many operations are under way or wait to be taken.
     pub fn len(&self) -> usize {
-        let core = self.core();
-        core.slots.len() + core.refused.len()
+        // In a forked child nothing is.
+        self.core().map_or(0, |core| core.slots.len() + core.refused.len())
     }
 
     /// Whether none is.
@@ -266,9 +282,16 @@ impl<U> Ring<U> {
         self.depth
     }
 
+    /// # Errors
+    ///
+    /// It is another process's.
     #[inline]
-    fn core(&self) -> MutexGuard<'_, Core<U>> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    fn core(&self) -> io::Result<MutexGuard<'_, Core<U>>> {
+        if self.forks != process::forks() {
+            let message = "this ring belongs to the process that this one was forked from: create another here";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        Ok(self.core.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -276,10 +299,6 @@ impl<U> Core<U> {
     /// Whether the kernel would take something.
     #[inline]
     fn check(&self) -> io::Result<()> {
-        if self.forks != process::forks() {
-            let message = "this ring belongs to the process that this one was forked from: create another here";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
         self.broken.map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
     }
 
@@ -317,6 +336,31 @@ impl<U> Core<U> {
             .user_data(key.bits());
         self.push_entry(&entry);
         key
+    }
+
+    fn push_chain(&mut self, chain: Vec<(Operation, U)>) -> Result<Vec<Key>, RejectedChain<U>> {
+        // A chain ends where a flush does.
+        let reason = match self.room(chain.len()) {
+            Ok(()) => self.room_in_queue(chain.len()).err().map(Reason::Failed),
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = reason {
+            return Err(RejectedChain { chain, reason });
+        }
+        let last = chain.len().saturating_sub(1);
+        let keys = chain.into_iter().enumerate().map(|(number, (operation, user))| {
+            let flags = if number < last { Flags::IO_LINK } else { Flags::empty() };
+            self.push(operation, user, flags)
+        });
+        Ok(keys.collect())
+    }
+
+    /// What the kernel did not take of these.
+    fn take_back(&mut self, keys: &[Key]) -> Vec<(Operation, U)> {
+        let (own, others) =
+            self.refused.drain(..).partition::<VecDeque<_>, _>(|it| keys.contains(&it.key));
+        self.refused = others;
+        own.into_iter().map(|Completed { operation, user, .. }| (operation, user)).collect()
     }
 
     fn push_entry(&mut self, entry: &Entry) {
@@ -376,16 +420,13 @@ impl<U> Core<U> {
     }
 
     fn next(&mut self) -> Option<Completed<U>> {
-        if self.forks != process::forks() {
-            return None;
-        }
         let mut has_looked = false;
         loop {
             let Some(completion) = self.uring.completion().next() else {
                 let queue = self.uring.submission();
                 let is_behind = queue.taskrun() || queue.cq_overflow();
                 drop(queue);
-                if has_looked || !is_behind || self.broken.is_some() {
+                if has_looked || !is_behind {
                     return self.refused.pop_front();
                 }
                 has_looked = true;
