@@ -187,7 +187,9 @@ fn without_io_uring_threads_do_it() {
         assert!(said.starts_with("200 completed, 0 failed, 0 refused\npool: "), "{said}");
         assert!(said.contains(reason), "{said}");
     }
-    // What it can do cannot be asked.
+    // It can be had, and not used; or what it can do cannot be asked.
+    let said = with_fault("inject=io_uring_enter:error=EPERM");
+    assert!(said.starts_with("200 completed, 0 failed, 0 refused\npool: "), "{said}");
     let said = with_fault("inject=io_uring_register:error=EPERM");
     assert!(said.starts_with("200 completed, 0 failed, 0 refused\npool: "), "{said}");
 }
@@ -209,7 +211,7 @@ fn calls_that_fail_for_good_give_everything_back() {
         return;
     }
     for errno in ["EPERM", "EAGAIN", "EINTR"] {
-        let said = with_fault(&format!("inject=io_uring_enter:error={errno}:when=100+"));
+        let said = with_fault(&format!("inject=io_uring_enter:error={errno}:when=101+"));
         let expected = "99 completed, 0 failed, 101 refused\nio_uring: the best\n";
         assert_eq!(said, expected, "{errno}");
     }

@@ -13,6 +13,8 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use wakeful_kernel::process;
+
 use crate::Interest;
 
 /// What a drained operation was about.
@@ -56,12 +58,17 @@ pub(crate) trait Rearm: Send + Sync + fmt::Debug {
 
 /// How many re-arming pollers are alive. While it is zero the table is empty.
 static POLLERS: AtomicUsize = AtomicUsize::new(0);
-static TABLE: Mutex<Option<Table>> = Mutex::new(None);
+/// One for each generation of forked children: an inherited one is the parent's pollers', and may be locked for ever.
+static TABLES: [Mutex<Option<Table>>; GENERATIONS] = [const { Mutex::new(None) }; GENERATIONS];
+
+/// Children of children of children, beyond which they share one.
+const GENERATIONS: usize = 16;
 
 type Table = HashMap<RawFd, Vec<Weak<dyn Rearm>>>;
 
 fn table() -> MutexGuard<'static, Option<Table>> {
-    TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+    let generation = (process::forks() as usize).min(GENERATIONS - 1);
+    TABLES[generation].lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Held by a re-arming poller for as long as it lives.
