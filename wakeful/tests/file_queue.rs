@@ -14,8 +14,8 @@ use std::time::Instant;
 use common::every_backend;
 use common::files::{Desk, backends};
 use wakeful::file::{
-    AlignedBuffer, Allocation, Backend, Buffer, FixedBuffers, Metadata, OpenOptions, Operation,
-    Queue, Reason,
+    AlignedBuffer, Allocation, Attempt, Backend, Buffer, FixedBuffers, Metadata, OpenOptions,
+    Operation, Queue, Reason,
 };
 use wakeful::{Events, Interest, Poll, Trigger};
 
@@ -399,6 +399,41 @@ fn chains_go_in_order_and_end_at_a_failure() {
         desk.queue.submit(Operation::sync_all(file), 9).unwrap();
         assert_eq!(desk.wait().user, 9);
         assert!(desk.queue.submit_chain([]).unwrap().is_empty());
+    });
+}
+
+/// What is in memory is read at once, all else as ever: the end of the file, and what is no read.
+#[test]
+fn attempts() {
+    on_each(|backend| {
+        let mut desk = Desk::new(4, backend);
+        let file = temporary();
+        match desk.queue.attempt(Operation::write(file.clone(), vec![5; 8192], 0), 1).unwrap() {
+            Attempt::Submitted(key) => assert_eq!(desk.wait().key, key),
+            attempt => panic!("{attempt:?}"),
+        }
+        let mut at_once = 0;
+        for (offset, expected) in [(0, 4096), (4096, 4096), (6000, 2192), (9000, 0)] {
+            let read = Operation::read(file.clone(), vec![0; 4096], offset);
+            let (operation, count) = match desk.queue.attempt(read, 2).unwrap() {
+                Attempt::Done(operation, user, output) => {
+                    assert_eq!((user, expected), (2, 4096));
+                    at_once += 1;
+                    (operation, output.count())
+                }
+                Attempt::Submitted(_) => {
+                    let done = desk.wait();
+                    (done.operation, done.result.unwrap().count())
+                }
+            };
+            assert_eq!(count, expected, "{backend} at {offset}");
+            assert!(operation.into_buffer().unwrap()[..count].iter().all(|&byte| byte == 5));
+        }
+        assert!(at_once == 2 || cfg!(not(target_os = "linux")), "{at_once}");
+        assert!(desk.queue.is_empty());
+        let wrong = Operation::read(file, vec![0; 8], u64::MAX);
+        assert!(matches!(desk.queue.attempt(wrong, 3), Ok(Attempt::Submitted(_))));
+        assert_eq!(desk.wait().result.unwrap_err().raw_os_error(), Some(libc::EINVAL));
     });
 }
 

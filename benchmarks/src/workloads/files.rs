@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use anyhow::{Context, Result};
-use wakeful::file::{AlignedBuffer, Backend, Buffer, Operation, Queue};
+use wakeful::file::{AlignedBuffer, Attempt, Backend, Buffer, Operation, Queue};
 
 use crate::clock::Clock;
 use crate::row::Row;
@@ -22,6 +22,11 @@ pub(super) fn rows() -> Vec<Row> {
             .counted()
             .candidate(
                 "wakeful",
+                move || Wakeful::new(depth, Backend::IoUring, false),
+                Wakeful::attempt,
+            )
+            .candidate(
+                "wakeful's ring",
                 move || Wakeful::new(depth, Backend::IoUring, false),
                 Wakeful::run,
             )
@@ -115,6 +120,31 @@ impl Wakeful {
         let events = wakeful::Events::with_capacity(8);
         let (place, buffers) = (Place::new(is_direct)?, buffers(depth)?);
         Ok(Wakeful { place, depth, buffers, poll, events, queue })
+    }
+
+    /// Each as it comes: what is in memory is read at once, the rest by the ring, as many at a time as there is room for.
+    fn attempt(&mut self, count: usize) -> Result<()> {
+        let mut left = count;
+        while left > 0 || self.buffers.len() < self.depth {
+            while left > 0 {
+                let Some(buffer) = self.buffers.pop() else { break };
+                let read = Operation::read(self.place.file.clone(), buffer, self.place.next());
+                left -= 1;
+                if let Attempt::Done(operation, (), output) = self.queue.attempt(read, ())? {
+                    assert_eq!(output.count(), BLOCK);
+                    self.buffers.extend(operation.into_buffer());
+                }
+            }
+            let before = self.buffers.len();
+            for done in self.queue.completions() {
+                assert_eq!(done.result?.count(), BLOCK);
+                self.buffers.extend(done.operation.into_buffer());
+            }
+            if self.buffers.len() == before && self.buffers.len() < self.depth {
+                self.poll.poll(&mut self.events, None)?;
+            }
+        }
+        Ok(())
     }
 
     /// All that there is room for at a time, as with a runtime whose tasks have all become ready.

@@ -33,7 +33,7 @@ pub use fixed::{FixedBuffer, FixedBuffers};
 pub use metadata::{Kind, Metadata, Time};
 pub use open::OpenOptions;
 pub use operation::{Allocation, Operation, Output};
-pub use perform::perform;
+pub use perform::{perform, perform_at_once};
 
 // Only the ring asks for it.
 #[cfg(target_os = "linux")]

@@ -55,6 +55,29 @@ pub fn perform(operation: &mut Operation) -> io::Result<Output> {
     }
 }
 
+/// Carries an operation out if that holds nobody up: a read of what the kernel has in memory. `None` if it is not
+/// one, or it is not there; nothing has happened then.
+///
+/// A read that would come to fewer bytes than it has room for is left as well: whether it is the end of the file or of
+/// what is in memory, only another can tell.
+///
+/// # References
+/// - [preadv2(2), `RWF_NOWAIT`](https://man7.org/linux/man-pages/man2/preadv2.2.html): Linux since 4.14; elsewhere it is
+///   always `None`
+#[doc(alias = "preadv2")]
+#[doc(alias = "RWF_NOWAIT")]
+pub fn perform_at_once(operation: &mut Operation) -> Option<Output> {
+    let Operation::Read { file, buffer, offset } = operation else {
+        return None;
+    };
+    let (length, offset) = (buffer.len(), i64::try_from(*offset).ok()?);
+    let mut vector = [libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: length }];
+    match sys::read_in_memory(file, &mut vector, offset) {
+        Ok(count) if count == length => Some(Output::Count(count)),
+        _ => None,
+    }
+}
+
 fn done(_: ()) -> Output {
     Output::Done
 }

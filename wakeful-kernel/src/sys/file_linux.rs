@@ -51,3 +51,20 @@ pub(crate) fn allocate(file: &File, at: u64, length: u64, how: Allocation) -> io
     check(unsafe { libc::fallocate64(file.as_raw_fd(), mode, offset(at), offset(length)) })
         .map(drop)
 }
+
+/// preadv2(2) with `RWF_NOWAIT`: what is in memory, and `EAGAIN` for what is not.
+pub(crate) fn read_in_memory(
+    file: &File,
+    buffers: &mut [libc::iovec],
+    at: i64,
+) -> io::Result<usize> {
+    const NOWAIT: libc::c_int = 0x8;
+    let (start, count) = (buffers.as_ptr(), buffers.len());
+    // By halves, as the call has it on every architecture; on those of 64 bits only the first counts.
+    let (low, high) = (at as libc::c_long, (at >> 32) as libc::c_long);
+    // SAFETY: each vector is a buffer that nobody else uses until the call is over, as the caller sees to.
+    let result = unsafe {
+        libc::syscall(libc::SYS_preadv2, file.as_raw_fd(), start, count, low, high, NOWAIT)
+    };
+    check_size(result as libc::ssize_t)
+}

@@ -68,7 +68,7 @@ mod queue;
 mod workers;
 
 pub use batch::Batch;
-pub use queue::{Backend, Capabilities, Completions, Queue};
+pub use queue::{Attempt, Backend, Capabilities, Completions, Queue};
 #[doc(inline)]
 pub use wakeful_kernel::file::{
     AlignedBuffer, Allocation, Buffer, Completed, FixedBuffer, FixedBuffers, Key, Kind, Metadata,

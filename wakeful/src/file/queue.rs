@@ -2,7 +2,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use super::{Batch, Completed, FixedBuffers, Key, Operation, Rejected, RejectedChain};
+use wakeful_kernel::file::perform_at_once;
+
+use super::{Batch, Completed, FixedBuffers, Key, Operation, Output, Rejected, RejectedChain};
 use crate::event::source_by_descriptor;
 use crate::io_source::IoSource;
 use crate::platform::Files;
@@ -32,6 +34,15 @@ impl fmt::Display for Backend {
             Backend::Pool => "pool",
         })
     }
+}
+
+/// What [`Queue::attempt`] came to.
+#[derive(Debug)]
+pub enum Attempt<T> {
+    /// It is done: the operation, with its buffer, what came with it, and what came of it. There is no completion.
+    Done(Operation, T, Output),
+    /// It is under way, and completes as any other.
+    Submitted(Key),
 }
 
 /// What a [`Queue`] stands on.
@@ -83,6 +94,34 @@ impl<T> Queue<T> {
     /// [`Rejected`], with the operation in it: the queue is full, or the operating system takes no more.
     pub fn submit(&self, operation: Operation, user: T) -> Result<Key, Rejected<T>> {
         self.inner.get().submit(operation, user)
+    }
+
+    /// Carries a read out at once if the kernel has all of it in memory, without the queue; if not, and for every other
+    /// operation, as [`submit`](Queue::submit).
+    ///
+    /// That is one system call, at the price of pread(2), where most of what is read is in memory. On Linux.
+    ///
+    /// # Errors
+    ///
+    /// As `submit`.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use wakeful::file::{Attempt, Backend, Operation, Queue};
+    ///
+    /// let queue = Queue::new(8, Backend::Auto)?;
+    /// let file = Arc::new(tempfile::tempfile()?);
+    /// match queue.attempt(Operation::read(file, vec![0; 4096], 0), "first")? {
+    ///     Attempt::Done(operation, user, output) => println!("{user}: {} bytes", output.count()),
+    ///     Attempt::Submitted(key) => println!("it will be told: {key:?}"),
+    /// }
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn attempt(&self, mut operation: Operation, user: T) -> Result<Attempt<T>, Rejected<T>> {
+        match perform_at_once(&mut operation) {
+            Some(output) => Ok(Attempt::Done(operation, user, output)),
+            None => self.submit(operation, user).map(Attempt::Submitted),
+        }
     }
 
     /// Takes operations over of which each begins only when the one before has ended well: what is written
