@@ -25,7 +25,16 @@ struct Info {
     /// What `Poll::new` takes.
     default_backend: String,
     backends: Vec<BackendInfo>,
+    file_queue: FileQueue,
     limits: Limits,
+}
+
+/// Who carries operations on files out.
+#[derive(Serialize)]
+struct FileQueue {
+    backend: String,
+    /// Why nobody better, if there could be.
+    reason: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -66,8 +75,18 @@ impl Info {
                 .iter()
                 .map(|&backend| BackendInfo::of(backend))
                 .collect::<anyhow::Result<_>>()?,
+            file_queue: FileQueue::find()?,
             limits: Limits::gather(),
         })
+    }
+}
+
+impl FileQueue {
+    fn find() -> anyhow::Result<FileQueue> {
+        let queue = wakeful::file::Queue::<()>::new(1, wakeful::file::Backend::Auto)?;
+        let capabilities = queue.capabilities();
+        let (backend, reason) = (capabilities.backend.to_string(), capabilities.reason.clone());
+        Ok(FileQueue { backend, reason })
     }
 }
 
@@ -146,6 +165,13 @@ fn print(info: &Info, output: &mut Output) -> anyhow::Result<()> {
         for (name, value) in rows {
             output.line(format_args!("  {name:<34} {}", value.cyan()))?;
         }
+    }
+    output.line("")?;
+    output.line(format_args!("{}", "operations on files".bold()))?;
+    let FileQueue { backend, reason } = &info.file_queue;
+    output.line(format_args!("  {:<34} {}", "carried out by", backend.cyan()))?;
+    if let Some(reason) = reason {
+        output.line(format_args!("  {:<34} {}", "because", reason.cyan()))?;
     }
     output.line("")?;
     output.line(format_args!("{}", "limits".bold()))?;

@@ -23,7 +23,7 @@ fn the_tour_ends_well_on_every_backend() {
         let (status, output, errors) = run(wakeful().env("WAKEFUL_BACKEND", backend));
         assert!(status.success(), "{output}{errors}");
         assert!(output.contains(&format!("waiting with {backend}")), "{output}");
-        assert!(output.contains("10 of 10 as promised"), "{output}");
+        assert!(output.contains("11 of 11 as promised"), "{output}");
         assert!(!output.contains('\x1b'), "no colours into a pipe: {output:?}");
     }
 }

@@ -6,6 +6,7 @@
 
 mod drop;
 mod echo;
+mod file;
 mod pipe;
 mod process;
 mod signal;
@@ -81,6 +82,7 @@ const ACTS: &[(&str, Begin)] = &[
     ("process", process::begin),
     ("watch", watch::begin),
     ("user", user::begin),
+    ("file", file::begin),
 ];
 
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
