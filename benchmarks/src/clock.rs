@@ -3,6 +3,8 @@
 use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
+use anyhow::{Result, ensure};
+
 /// What a cost is counted in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clock {
@@ -52,6 +54,15 @@ pub(crate) fn of_children() -> Duration {
     let usage = unsafe { usage.assume_init() };
     let of = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
     of(usage.ru_utime) + of(usage.ru_stime)
+}
+
+/// Of another process.
+pub(crate) fn of_process(process: u32) -> Result<Duration> {
+    let mut clock = 0;
+    // SAFETY: the clock is valid for the write of one number.
+    let result = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &mut clock) };
+    ensure!(result == 0, "process {process} has no clock");
+    Ok(read(clock))
 }
 
 /// A deadline for what must not take for ever.

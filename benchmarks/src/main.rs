@@ -4,6 +4,9 @@
 
 mod clock;
 mod counts;
+mod http_tokio;
+mod http_wakeful;
+mod latency;
 mod machine;
 mod measure;
 mod report;
@@ -47,10 +50,18 @@ struct Arguments {
     /// Runs one candidate of one workload between two calls of getppid(2), for tools that count.
     #[arg(long, hide = true, num_args = 3, value_names = ["WORKLOAD", "CANDIDATE", "COUNT"])]
     once: Option<Vec<String>>,
+    /// Is the server of the HTTP workloads.
+    #[arg(long, hide = true)]
+    serve: Option<String>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    match arguments.serve.as_deref() {
+        Some("wakeful") => return Ok(http_wakeful::serve()?),
+        Some(_) => return Ok(http_tokio::serve()?),
+        None => {}
+    }
     let descriptors = machine::raise_limits();
     let effort = match (arguments.full, arguments.smoke) {
         (true, _) => {
@@ -101,6 +112,7 @@ fn main() -> Result<()> {
         print!("{}", report.compared(&earlier));
     }
     if let Some(directory) = arguments.report {
+        report.time_one_by_one()?;
         report.write(&directory)?;
         println!("written: {}", directory.join("report.html").display());
     }

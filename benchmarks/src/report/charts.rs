@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 
+use crate::latency::Latencies;
 use crate::measure::Outcome;
 
 pub(crate) struct Chart {
@@ -23,12 +24,69 @@ const COLOURS: [RGBColor; 6] = [
     RGBColor(255, 127, 14),
 ];
 
-pub(super) fn all(outcomes: &[Outcome]) -> Result<Vec<Chart>> {
+pub(super) fn all(outcomes: &[Outcome], latencies: &[Latencies]) -> Result<Vec<Chart>> {
     let mut charts = Vec::new();
     charts.extend(ratios(outcomes)?);
     charts.extend(curves(outcomes, "timers", "timers among ", "timers in the poller")?);
     charts.extend(curves(outcomes, "echo", "echo, ", "connections")?);
+    for (number, latencies) in latencies.iter().enumerate() {
+        charts.push(histogram(latencies, number)?);
+    }
     Ok(charts)
+}
+
+/// How many took how long: a line for each candidate, over classes that grow by a tenth.
+fn histogram(latencies: &Latencies, number: usize) -> Result<Chart> {
+    let mut svg = String::new();
+    {
+        let root = SVGBackend::with_string(&mut svg, (700, 420)).into_drawing_area();
+        root.fill(&WHITE).map_err(drawn)?;
+        let class = |time: f64| (time.max(1.0).ln() / 1.1_f64.ln()) as i32;
+        let mut counted: Vec<(&str, BTreeMap<i32, usize>)> = Vec::new();
+        for (name, times) in &latencies.of {
+            let mut counts = BTreeMap::new();
+            for &time in times {
+                *counts.entry(class(time)).or_insert(0) += 1;
+            }
+            counted.push((name, counts));
+        }
+        let keys = || counted.iter().flat_map(|(_, counts)| counts.keys().copied());
+        let (least, most) = (keys().min().unwrap_or(0), keys().max().unwrap_or(1) + 1);
+        let highest =
+            counted.iter().flat_map(|(_, counts)| counts.values()).max().copied().unwrap_or(1);
+        let time = |class: i32| 1.1_f64.powi(class);
+        let mut chart = ChartBuilder::on(&root)
+            .margin(12)
+            .x_label_area_size(40)
+            .y_label_area_size(70)
+            .build_cartesian_2d((time(least)..time(most)).log_scale(), 0..highest + highest / 10)
+            .map_err(drawn)?;
+        chart.configure_mesh().x_desc("µs").y_desc("how many").draw().map_err(drawn)?;
+        for (number, (name, counts)) in counted.iter().enumerate() {
+            let colour = COLOURS[number % COLOURS.len()];
+            let points =
+                (least..=most).map(|class| (time(class), counts.get(&class).copied().unwrap_or(0)));
+            chart
+                .draw_series(LineSeries::new(points, colour.stroke_width(2)))
+                .map_err(drawn)?
+                .label(*name)
+                .legend(move |(x, y)| {
+                    PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2))
+                });
+        }
+        chart
+            .configure_series_labels()
+            .background_style(WHITE.mix(0.8))
+            .border_style(BLACK.mix(0.3))
+            .draw()
+            .map_err(drawn)?;
+        root.present().map_err(drawn)?;
+    }
+    Ok(Chart {
+        name: format!("latency-{number}"),
+        title: format!("{}: how many took how long", latencies.what),
+        svg,
+    })
 }
 
 /// A box for each goal: from the first quartile to the third, the median, and the extremes.

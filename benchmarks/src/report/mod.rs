@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::latency::{self, Latencies};
 use crate::machine::Machine;
 use crate::measure::{Effort, Outcome};
 
@@ -28,6 +29,9 @@ pub(crate) struct Report {
     rounds: usize,
     is_full: bool,
     outcomes: Vec<Outcome>,
+    /// Thousands of numbers, which the charts show.
+    #[serde(skip)]
+    latencies: Vec<Latencies>,
 }
 
 impl Report {
@@ -37,6 +41,7 @@ impl Report {
             rounds: effort.rounds,
             is_full: effort.is_full,
             outcomes: Vec::new(),
+            latencies: Vec::new(),
         }
     }
 
@@ -47,6 +52,12 @@ impl Report {
 
     pub(crate) fn add(&mut self, outcome: Outcome) {
         self.outcomes.push(outcome);
+    }
+
+    /// For the histograms.
+    pub(crate) fn time_one_by_one(&mut self) -> Result<()> {
+        self.latencies = latency::all()?;
+        Ok(())
     }
 
     pub(crate) fn read(path: &Path) -> Result<Report> {
@@ -61,7 +72,7 @@ impl Report {
         fs::create_dir_all(directory)?;
         fs::write(directory.join("report.json"), serde_json::to_string_pretty(self)?)?;
         fs::write(directory.join("report.md"), self.to_markdown())?;
-        let charts = charts::all(&self.outcomes)?;
+        let charts = charts::all(&self.outcomes, &self.latencies)?;
         for chart in &charts {
             fs::write(directory.join(format!("{}.svg", chart.name)), &chart.svg)?;
         }

@@ -5,6 +5,7 @@ mod children;
 mod echo;
 mod files;
 mod foreign;
+mod http;
 mod interest;
 mod memory;
 mod overshoot;
@@ -15,6 +16,9 @@ mod sockets;
 mod timers;
 mod waking;
 mod watching;
+
+pub(crate) use overshoot::overshoots;
+pub(crate) use waking::round_trips;
 
 use crate::measure::Effort;
 use crate::row::Row;
@@ -34,6 +38,7 @@ pub(crate) fn all(effort: &Effort, descriptors: usize) -> Vec<Row> {
         signals::rows(),
         children::rows(),
         files::rows(),
+        http::rows(),
         memory::rows(),
     ]
     .into_iter()

@@ -8,6 +8,7 @@ use wakeful_kernel::linux::{Clock as KernelClock, Expiry, TimerFd};
 
 use super::sockets::RawEpoll;
 use crate::clock::Clock;
+use crate::latency::samples;
 use crate::row::Row;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -45,6 +46,16 @@ fn row(wait: Duration) -> Row {
         .goal("mio", 0.10)
         .goal("timerfd", 1.2)
         .remark("the kernel adds 50 µs of slack to the timeouts of epoll_pwait2, not to those of a timerfd")
+}
+
+/// Of each, one by one, beyond the wait.
+pub(crate) fn overshoots(wait: Duration, count: usize) -> Result<Vec<(String, Vec<f64>)>> {
+    let (mut poll, mut events) = (wakeful::Poll::new()?, wakeful::Events::with_capacity(8));
+    let wakeful = samples(count, || Ok(poll.poll(&mut events, Some(wait))?))?;
+    let (mut poll, mut events) = (mio::Poll::new()?, mio::Events::with_capacity(8));
+    let mio = samples(count, || Ok(poll.poll(&mut events, Some(wait))?))?;
+    let beyond = |all: Vec<f64>| all.into_iter().map(|it| it - wait.as_micros() as f64).collect();
+    Ok(vec![("wakeful".to_owned(), beyond(wakeful)), ("mio".to_owned(), beyond(mio))])
 }
 
 /// The overshoot of all together, so that the harness, which divides, has that of each.

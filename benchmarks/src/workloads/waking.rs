@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use super::sockets::RawEpoll;
 use crate::clock::Clock;
+use crate::latency::samples;
 use crate::row::Row;
 
 pub(super) fn rows() -> Vec<Row> {
@@ -53,6 +54,18 @@ pub(super) fn rows() -> Vec<Row> {
             .goal("futex", 1.05)
             .remark("two threads on two processors: the time between them is the kernel's, and varies"),
     ]
+}
+
+/// Of each that wakes another, one by one.
+pub(crate) fn round_trips(count: usize) -> Result<Vec<(String, Vec<f64>)>> {
+    let mut wakeful = Pair::<WakefulBell>::start()?;
+    let mut mio = Pair::<MioBell>::start()?;
+    let mut futex = Pair::<FutexBell>::start()?;
+    Ok(vec![
+        ("wakeful".to_owned(), samples(count, || wakeful.run(1))?),
+        ("mio".to_owned(), samples(count, || mio.run(1))?),
+        ("futex".to_owned(), samples(count, || futex.run(1))?),
+    ])
 }
 
 struct Wakeful {
