@@ -77,21 +77,25 @@ pub(crate) fn measure(row: Row, effort: &Effort) -> Result<Outcome> {
         let spent = if more.is_zero() { spent } else { more };
         Ok(spent.as_nanos() as f64 / count as f64)
     };
-    // How many units fill a round: by the first, and the same for all, so that none has more to warm up by.
-    let mut count = 1;
-    while count < row.most {
-        let each = timed(&mut works[0].1, count)?;
-        if each * count as f64 >= effort.round.as_nanos() as f64 / 2.0 {
-            break;
+    // How many units fill a round, for each by itself: some do in nothing what takes others a system call.
+    let mut counts = Vec::new();
+    for (name, work) in &mut works {
+        let mut count = 1;
+        while count < row.most {
+            let each = timed(work, count).with_context(|| format!("{name}, at first"))?;
+            if each * count as f64 >= effort.round.as_nanos() as f64 / 2.0 {
+                break;
+            }
+            count *= 2;
         }
-        count *= 2;
+        counts.push(count.min(row.most));
     }
-    let count = count.min(row.most);
 
     let mut costs = vec![Vec::new(); works.len()];
     for round in 0..=effort.rounds {
         for (number, (name, work)) in works.iter_mut().enumerate() {
-            let cost = timed(work, count).with_context(|| format!("{name} in round {round}"))?;
+            let cost =
+                timed(work, counts[number]).with_context(|| format!("{name} in round {round}"))?;
             // The first round warms up.
             if round > 0 {
                 costs[number].push(cost);

@@ -12,6 +12,8 @@ pub(crate) fn expect() {
 }
 
 /// Whether an interruption may be the work of a source, which has something to report then.
+// Only epoll has to know.
+#[allow(dead_code)]
 pub(crate) fn are_expected() -> bool {
     ARE_EXPECTED.load(Ordering::Relaxed)
 }
