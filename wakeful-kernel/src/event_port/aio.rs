@@ -1,4 +1,5 @@
 use super::{EventPort, EventSource, PortEvent};
+use crate::aio::Operations;
 use crate::file::{Completed, Operation, Rejected};
 use crate::sys::event_port as port;
 
@@ -18,7 +19,8 @@ impl EventPort {
     pub fn submit(&self, operation: Operation, user: usize) -> Result<(), Rejected<usize>> {
         let notify =
             port::port_notify { portnfy_port: self.as_raw_fd(), portnfy_user: user as *mut _ };
-        self.operations.begin(operation, user, super::telling(&notify))
+        let operations = self.operations.get_or_init(|| Box::new(Operations::new()));
+        operations.begin(operation, user, super::telling(&notify))
     }
 
     /// `aio_error`, `aio_return`—What came of an operation, if the event is about one that was
@@ -28,13 +30,15 @@ impl EventPort {
         if event.source != EventSource::Aio {
             return None;
         }
-        self.operations.finish(event.object)
+        self.operations.get()?.finish(event.object)
     }
 
     /// `aio_cancel`—Asks for the operations of this user value to be given up. They end in any case: with `ECANCELED`,
     /// if it was not too late.
     #[doc(alias = "aio_cancel")]
     pub fn cancel(&self, user: usize) {
-        self.operations.cancel(user);
+        if let Some(operations) = self.operations.get() {
+            operations.cancel(user);
+        }
     }
 }

@@ -63,7 +63,7 @@ use std::ffi::{c_int, c_uint};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 pub use self::error::{
@@ -74,6 +74,7 @@ pub use self::error::{
 pub use self::events::{EventSource, FileEvents, PollEvents, PortEvent, RawEvent};
 pub use self::file::FileObj;
 pub use self::timer::{Clock, Timer};
+use crate::aio::Operations;
 use crate::error::check;
 pub use crate::sys::event_port as sys;
 
@@ -86,7 +87,7 @@ pub struct EventPort {
     fd: sys::Owner,
     /// The file objects that are associated, or whose events are retrieved right now, by their addresses.
     files: Mutex<HashMap<usize, Associated>>,
-    operations: crate::aio::Operations,
+    operations: OnceLock<Box<Operations>>,
 }
 
 #[derive(Debug)]
@@ -120,7 +121,7 @@ impl EventPort {
     #[doc(alias = "port_create")]
     pub fn new() -> Result<EventPort, PortCreateError> {
         let fd = sys::create_cloexec().map_err(|source| PortCreateError { source })?;
-        Ok(EventPort { fd, files: Mutex::default(), operations: crate::aio::Operations::new() })
+        Ok(EventPort { fd, files: Mutex::default(), operations: OnceLock::new() })
     }
 
     /// Its descriptor.

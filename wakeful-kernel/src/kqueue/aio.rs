@@ -1,7 +1,7 @@
 use std::os::fd::AsRawFd;
 
 use super::{Event, Happening, Kqueue};
-use crate::aio::telling_kqueue;
+use crate::aio::{Operations, telling_kqueue};
 use crate::file::{Completed, Operation, Rejected};
 
 impl Kqueue {
@@ -24,7 +24,8 @@ impl Kqueue {
     #[doc(alias = "aio_write")]
     #[doc(alias = "aio_fsync")]
     pub fn submit(&self, operation: Operation, user: usize) -> Result<(), Rejected<usize>> {
-        self.operations.begin(operation, user, telling_kqueue(self.as_raw_fd(), user))
+        let operations = self.operations.get_or_init(|| Box::new(Operations::new()));
+        operations.begin(operation, user, telling_kqueue(self.as_raw_fd(), user))
     }
 
     /// `aio_error`, `aio_return`—What came of an operation, if the event is about one that was
@@ -32,7 +33,7 @@ impl Kqueue {
     #[doc(alias = "aio_return")]
     pub fn completion(&self, event: &Event) -> Option<Completed<usize>> {
         match event.happening() {
-            Happening::Aio { control_block } => self.operations.finish(control_block),
+            Happening::Aio { control_block } => self.operations.get()?.finish(control_block),
             _ => None,
         }
     }
@@ -41,6 +42,8 @@ impl Kqueue {
     /// if it was not too late.
     #[doc(alias = "aio_cancel")]
     pub fn cancel(&self, user: usize) {
-        self.operations.cancel(user);
+        if let Some(operations) = self.operations.get() {
+            operations.cancel(user);
+        }
     }
 }

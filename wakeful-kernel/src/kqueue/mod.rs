@@ -58,6 +58,7 @@ pub mod system;
 use std::borrow::Borrow;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use libc::c_int;
@@ -68,6 +69,7 @@ pub use event::{Event, Happening};
 pub use filter::Filter;
 pub use system::System;
 
+use crate::aio::Operations;
 use crate::sys::kqueue as sys;
 
 /// `kqueue()`—A kernel event queue.
@@ -76,7 +78,7 @@ use crate::sys::kqueue as sys;
 #[derive(Debug)]
 pub struct Kqueue {
     // Before the descriptor: what is under way is to be cancelled while it is there.
-    operations: crate::aio::Operations,
+    operations: OnceLock<Box<Operations>>,
     fd: sys::Owner,
 }
 
@@ -114,7 +116,7 @@ impl Kqueue {
     #[doc(alias = "kqueue1")]
     pub fn new() -> Result<Kqueue, CreateError> {
         match sys::create_cloexec() {
-            Ok(fd) => Ok(Kqueue { operations: crate::aio::Operations::new(), fd }),
+            Ok(fd) => Ok(Kqueue { operations: OnceLock::new(), fd }),
             Err(source) => Err(CreateError { source }),
         }
     }
