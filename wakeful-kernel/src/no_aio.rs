@@ -14,7 +14,7 @@ impl Operations {
         &self,
         operation: Operation,
         user: usize,
-        (): (),
+        _: Nobody,
     ) -> Result<(), Rejected<usize>> {
         let reason = Reason::Failed(std::io::ErrorKind::Unsupported.into());
         Err(Rejected { operation, user, reason })
@@ -27,7 +27,12 @@ impl Operations {
     pub(crate) fn cancel(&self, _: usize) {}
 }
 
-pub(crate) fn telling_kqueue(_: libc::c_int, _: usize) {}
+/// Is told.
+pub(crate) struct Nobody;
+
+pub(crate) fn telling_kqueue(_: libc::c_int, _: usize) -> Nobody {
+    Nobody
+}
 
 /// Whether a kqueue can be told.
 pub(crate) const IS_THERE: bool = false;

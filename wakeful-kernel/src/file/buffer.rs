@@ -93,7 +93,8 @@ impl Buffer {
         }
     }
 
-    #[cfg(target_os = "linux")]
+    // Only the ring asks.
+    #[allow(dead_code)]
     pub(crate) fn as_fixed(&self) -> Option<&FixedBuffer> {
         match &self.storage {
             Storage::Fixed(buffer) => Some(buffer),

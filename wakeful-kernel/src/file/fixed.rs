@@ -95,16 +95,20 @@ impl FixedBuffers {
     }
 
     /// As readv(2) wants them, in the order of their numbers.
+    // Only the ring asks, here and below.
+    #[allow(dead_code)]
     pub(crate) fn slices(&self) -> impl Iterator<Item = (*mut u8, usize)> + '_ {
         (0..self.arena.count).map(|index| (self.arena.at(index as u16), self.arena.size))
     }
 
+    #[allow(dead_code)]
     pub(crate) fn is_of(&self, buffer: &FixedBuffer) -> bool {
         Arc::ptr_eq(&self.arena, &buffer.arena)
     }
 }
 
 impl FixedBuffer {
+    #[allow(dead_code)]
     pub(crate) fn index(&self) -> u16 {
         self.index
     }

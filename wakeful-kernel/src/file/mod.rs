@@ -35,7 +35,6 @@ pub use open::OpenOptions;
 pub use operation::{Allocation, Operation, Output};
 pub use perform::{perform, perform_at_once};
 
-// Only the ring asks for it.
-#[cfg(target_os = "linux")]
+// Only the ring asks for it elsewhere.
 #[allow(unused_imports)]
-pub(crate) use metadata::Status;
+pub(crate) use metadata::kind;

@@ -126,7 +126,7 @@ pub enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Allocation {
-    /// Gets it room on the disk, and makes the file longer if it ends before. On every system but macOS and OpenBSD.
+    /// Gets it room on the disk, and makes the file longer if it ends before. On every system but macOS, NetBSD and OpenBSD.
     Extend,
     /// Gets it room on the disk, and leaves the file as long as it is. Linux.
     KeepSize,

@@ -91,13 +91,14 @@ pub(crate) mod file;
 #[path = "file_posix.rs"]
 pub(crate) mod file;
 // posix_fallocate(3) is missing there.
-#[cfg(any(target_vendor = "apple", target_os = "openbsd"))]
+#[cfg(any(target_vendor = "apple", target_os = "netbsd", target_os = "openbsd"))]
 #[path = "file_no_space.rs"]
 mod file_space;
 #[cfg(not(any(
     target_os = "linux",
     target_os = "android",
     target_vendor = "apple",
+    target_os = "netbsd",
     target_os = "openbsd"
 )))]
 mod file_space;

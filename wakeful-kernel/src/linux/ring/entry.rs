@@ -9,7 +9,8 @@ use io_uring::squeue::Entry;
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{opcode, types};
 
-use crate::file::{Buffer, FixedBuffers, Operation, Output, Status};
+use super::status::Status;
+use crate::file::{Buffer, FixedBuffers, Operation, Output};
 use crate::sys::file::{allocation_mode, vectors};
 
 /// The most that one read(2) or write(2) moves.

@@ -17,6 +17,7 @@ use crate::process;
 mod entry;
 mod leftover;
 mod setup;
+mod status;
 
 use entry::Extra;
 pub use setup::RingError;
