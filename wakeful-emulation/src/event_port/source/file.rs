@@ -69,6 +69,8 @@ pub(in crate::event_port) struct FileWatch {
 /// Where a file was when it was associated. The caller's path may lead elsewhere by now.
 #[derive(Debug)]
 struct PlaceOfFile {
+    /// As the caller gave it, and how to look it up.
+    given: (CString, c_int),
     /// Without links, so that it is looked up without following any.
     path: CString,
     /// What it is called in the directory that it is in.
@@ -80,8 +82,11 @@ struct PlaceOfFile {
 impl PlaceOfFile {
     /// The same file, if it is there still.
     fn look(&self, file: &Identity) -> Option<(Identity, Times)> {
-        let found = linux::status(&self.path, libc::AT_SYMLINK_NOFOLLOW).ok();
-        found.filter(|(identity, _)| file.is(identity) && identity.links > 0)
+        let (given, flags) = &self.given;
+        [(given, *flags), (&self.path, libc::AT_SYMLINK_NOFOLLOW)]
+            .into_iter()
+            .filter_map(|(path, flags)| linux::status(path, flags).ok())
+            .find(|(identity, _)| file.is(identity) && identity.links > 0)
     }
 
     /// Whether the directory is where it was, so that the file is not if it is not found.
@@ -191,6 +196,7 @@ impl State {
         })?;
         let real = real(path, is_followed);
         let mut place = PlaceOfFile {
+            given: (given.to_owned(), at_flags(events)),
             path: real.as_deref().and_then(c_path).unwrap_or_else(|| given.to_owned()),
             name: Vec::new(),
             parent: None,
@@ -288,7 +294,7 @@ impl FileWatch {
                 () if has(libc::IN_MOVE_SELF) => FILE_RENAME_FROM,
                 () if has(libc::IN_ATTRIB) && !self.place.is_known() => FILE_ATTRIB,
                 () if has(libc::IN_ATTRIB) => FILE_DELETE,
-                () if has(libc::IN_MODIFY) => FILE_MODIFIED | FILE_ATTRIB,
+                () if has(libc::IN_MODIFY | ENTRIES) => FILE_MODIFIED | FILE_ATTRIB,
                 () if has(libc::IN_ACCESS) => FILE_ACCESS,
                 () => 0,
             };
