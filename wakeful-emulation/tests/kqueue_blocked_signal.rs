@@ -16,6 +16,9 @@ fn raise(signal: i32) {
 /// A signal that is blocked is told of, and stays pending.
 #[test]
 fn blocked_signals() {
+    // As nohup(1) starts programs, it would be ignored.
+    // SAFETY: it is no function.
+    assert_ne!(unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) }, libc::SIG_ERR);
     // SAFETY: the set is filled before it is read; only this thread's mask changes.
     let set = unsafe {
         let mut set = std::mem::zeroed();
