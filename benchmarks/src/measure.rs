@@ -80,7 +80,7 @@ pub(crate) fn measure(row: Row, effort: &Effort) -> Result<Outcome> {
     // How many units fill a round, for each by itself: some do in nothing what takes others a system call.
     let mut counts = Vec::new();
     for (name, work) in &mut works {
-        let mut count = 1;
+        let mut count = if row.is_exact { row.most } else { 1 };
         while count < row.most {
             let each = timed(work, count).with_context(|| format!("{name}, at first"))?;
             if each * count as f64 >= effort.round.as_nanos() as f64 / 2.0 {

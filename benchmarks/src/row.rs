@@ -33,6 +33,8 @@ pub(crate) struct Row {
     pub(crate) goals: Vec<Goal>,
     /// Not more units per round than this: where the set-up limits them.
     pub(crate) most: usize,
+    /// And not fewer either.
+    pub(crate) is_exact: bool,
     /// Whether system calls are counted by running it under strace.
     pub(crate) is_counted: bool,
     /// Why a goal is missed, if that is known.
@@ -48,6 +50,7 @@ impl Row {
             candidates: Vec::new(),
             goals: Vec::new(),
             most: usize::MAX,
+            is_exact: false,
             is_counted: false,
             remark: "",
         }
@@ -65,6 +68,11 @@ impl Row {
 
     pub(crate) fn at_most(mut self, most: usize) -> Row {
         self.most = most;
+        self
+    }
+
+    pub(crate) fn exactly(mut self, count: usize) -> Row {
+        (self.most, self.is_exact) = (count, true);
         self
     }
 

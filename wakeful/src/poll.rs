@@ -134,6 +134,25 @@ impl Poll {
                  or more",
             ));
         }
+        let shared = self.registry.shared();
+        if !self.timers.is_empty() || shared.wake.sleep.is_in_use() || rearm::is_in_use() {
+            return self.poll_with_all(events, timeout);
+        }
+        // Descriptors alone: the kernel does it all.
+        let waited = shared.adapter.wait(&mut events.buffer, timeout);
+        if !shared.wake.sleep.is_in_use() {
+            return waited.map(drop);
+        }
+        // The first waker came into being meanwhile, and may have ended the wait.
+        let woken = shared.wake.sleep.wake_up();
+        match self.memory.conclude(shared, events, waited, woken)? {
+            End::InVain => self.poll_with_all(events, timeout),
+            End::Due | End::Asked => Ok(()),
+        }
+    }
+
+    /// With timers, wakers or pollers that re-arm.
+    fn poll_with_all(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         let result = if self.timers.is_empty() {
             self.memory.wait(self.registry.shared(), events, timeout).map(drop)
         } else {

@@ -123,9 +123,14 @@ pub(crate) fn is_in_use() -> bool {
 #[inline]
 pub(crate) fn rearm(fd: RawFd, direction: Direction, cause: Cause) {
     if is_in_use() {
-        for poller in pollers_of(fd) {
-            poller.rearm(fd, direction, cause);
-        }
+        rearm_all(fd, direction, cause);
+    }
+}
+
+#[cold]
+fn rearm_all(fd: RawFd, direction: Direction, cause: Cause) {
+    for poller in pollers_of(fd) {
+        poller.rearm(fd, direction, cause);
     }
 }
 
@@ -133,9 +138,14 @@ pub(crate) fn rearm(fd: RawFd, direction: Direction, cause: Cause) {
 #[inline]
 pub(crate) fn closing(fd: RawFd) {
     if is_in_use() {
-        for poller in pollers_of(fd) {
-            poller.closing(fd);
-        }
+        tell_all(fd);
+    }
+}
+
+#[cold]
+fn tell_all(fd: RawFd) {
+    for poller in pollers_of(fd) {
+        poller.closing(fd);
     }
 }
 

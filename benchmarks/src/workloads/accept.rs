@@ -20,6 +20,7 @@ pub(super) fn rows() -> Vec<Row> {
             .candidate("wakeful", move || Server::<Wakeful>::new(kind, at_once), Server::run)
             .candidate("mio", move || Server::<Mio>::new(kind, at_once), Server::run)
             .goal("mio", of_mio)
+            .remark("by mio as in its own example: accept until it would block, register, read when told to")
     };
     vec![
         row(Kind::Tcp, 1, 0.80),

@@ -44,7 +44,8 @@ pub(super) fn rows() -> Vec<Row> {
             .clock(Clock::Process)
             .candidate("wakeful", || Ok(()), |(), count| stream_by_wakeful(count))
             .candidate("mio", || Ok(()), |(), count| stream_by_mio(count))
-            .goal("mio", 0.05),
+            .goal("mio", 0.05)
+            .remark("what is left is the queue behind its lock, for which the two threads contend"),
         Row::new("wake a sleeping poller, there and back", "round trip")
             .clock(Clock::Wall)
             .candidate("wakeful", Pair::<WakefulBell>::start, Pair::run)
