@@ -233,7 +233,9 @@ fn curves(outcomes: &[Outcome], name: &str, prefix: &str, over: &str) -> Result<
                 .map_err(drawn)?;
             root.present().map_err(drawn)?;
         }
-        let file = format!("{name}-{}", rest.replace(|it: char| !it.is_ascii_alphanumeric(), "-"));
+        let words =
+            rest.split(|it: char| !it.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+        let file = std::iter::once(name).chain(words).collect::<Vec<_>>().join("-");
         charts.push(Chart { name: file, title: format!("{name}, {rest}: cost over size"), svg });
     }
     Ok(charts)
