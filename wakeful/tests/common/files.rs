@@ -1,5 +1,7 @@
 //! Queues of file operations, of every kind that this machine has.
 
+use std::fs::File;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wakeful::file::{Backend, Completed, Queue};
@@ -9,6 +11,18 @@ use wakeful::{Events, Interest, Poll, Registered, Token};
 pub fn backends() -> Vec<Backend> {
     let all = [Backend::IoUring, Backend::Aio, Backend::Pool];
     all.into_iter().filter(|backend| Queue::<()>::new(1, *backend).is_ok()).collect()
+}
+
+/// Runs a test on each of them.
+pub fn on_each(run: impl Fn(Backend)) {
+    for backend in backends() {
+        run(backend);
+    }
+}
+
+/// A file that nobody else has.
+pub fn temporary() -> Arc<File> {
+    Arc::new(tempfile::tempfile().unwrap())
 }
 
 /// A queue and a poller that waits for it.
