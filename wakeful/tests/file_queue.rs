@@ -192,6 +192,40 @@ fn buffers_of_all_kinds() {
     });
 }
 
+/// Past the kernel's memory: address, length and offset have to be multiples of what the disk says.
+#[test]
+#[cfg(target_os = "linux")]
+fn past_the_kernels_memory() {
+    on_each(|backend| {
+        // Beside the program: the folder for temporary files may be in memory.
+        let beside = std::env::current_exe().unwrap();
+        let folder = tempfile::tempdir_in(beside.parent().unwrap()).unwrap();
+        let mut desk = Desk::new(4, backend);
+        let options = OpenOptions::new().read(true).write(true).create(true);
+        let options = options.custom_flags(libc::O_DIRECT);
+        let open = Operation::open(folder.path().join("file"), options).unwrap();
+        desk.queue.submit(open, ()).unwrap();
+        let Ok(opened) = desk.wait().result else {
+            return eprintln!("skipped: this file system has no O_DIRECT");
+        };
+        let file = Arc::new(opened.into_file().unwrap());
+        let mut buffer = AlignedBuffer::new(8192, 4096).unwrap();
+        buffer.fill(6);
+        desk.queue.submit(Operation::write(file.clone(), buffer, 4096), ()).unwrap();
+        assert_eq!(desk.wait().count().unwrap(), 8192, "{backend}");
+        let buffer = Buffer::from(AlignedBuffer::new(8192, 4096).unwrap());
+        desk.queue.submit(Operation::read(file.clone(), buffer, 8192), ()).unwrap();
+        let done = desk.wait();
+        assert_eq!(done.count().unwrap(), 4096, "{backend}");
+        let buffer = done.operation.into_buffer().unwrap();
+        assert!(buffer[..4096].iter().all(|&byte| byte == 6));
+        let crooked = buffer.with_range(1..4097);
+        desk.queue.submit(Operation::read(file, crooked, 4096), ()).unwrap();
+        let error = desk.wait().result.map(|output| output.count());
+        assert!(matches!(&error, Err(it) if it.raw_os_error() == Some(libc::EINVAL)), "{error:?}");
+    });
+}
+
 #[test]
 fn several_buffers_at_once() {
     on_each(|backend| {
