@@ -4,7 +4,8 @@
 //! inherited either.
 
 use std::cell::UnsafeCell;
-use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A mutex that is free in a forked child.
 #[derive(Debug)]
@@ -44,15 +45,13 @@ impl<T> ForkMutex<T> {
     }
 }
 
-/// Has the functions below called.
+/// Has the functions below called. No `Once`: a child that is forked in the middle of one waits for it for ever.
 fn watch() {
-    static ONCE: Once = Once::new();
-    if !ONCE.is_completed() {
-        ONCE.call_once(|| {
-            // SAFETY: the functions take locks that nobody holds while waiting for another of them, and stay. Without memory
-            // for them, a child must not use what it inherits.
-            unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
-        });
+    static IS_WATCHED: AtomicBool = AtomicBool::new(false);
+    if !IS_WATCHED.load(Ordering::Relaxed) && !IS_WATCHED.swap(true, Ordering::Relaxed) {
+        // SAFETY: the functions take locks that nobody holds while waiting for another of them, and stay. Without memory
+        // for them, a child must not use what it inherits.
+        unsafe { libc::pthread_atfork(Some(before), Some(in_parent), Some(in_child)) };
     }
 }
 

@@ -1,7 +1,6 @@
 //! Processes, by their numbers.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::check;
 
@@ -15,13 +14,12 @@ extern "C" fn forked() {
 /// that this is a child, whose kernel objects and threads are its parent's.
 #[inline]
 pub fn forks() -> u32 {
-    static BEGUN: Once = Once::new();
-    if !BEGUN.is_completed() {
-        BEGUN.call_once(|| {
-            // SAFETY: the function is one that may be called after a fork, of any thread's, and it stays. If
-            // there is no memory for it, children are not recognised.
-            unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-        });
+    // No `Once`: a child that is forked in the middle of one waits for it for ever.
+    static HAS_BEGUN: AtomicBool = AtomicBool::new(false);
+    if !HAS_BEGUN.load(Ordering::Relaxed) && !HAS_BEGUN.swap(true, Ordering::Relaxed) {
+        // SAFETY: the function is one that may be called after a fork, of any thread's, and it stays. If there is no
+        // memory for it, children are not recognised.
+        unsafe { libc::pthread_atfork(None, None, Some(forked)) };
     }
     FORKS.load(Ordering::Relaxed)
 }
