@@ -68,7 +68,7 @@ fn timers() {
     assert!(found.portev_events >= 10, "{}", found.portev_events);
     // SAFETY: the timer is there.
     assert_eq!(unsafe { timer_getoverrun(timer) }, found.portev_events - 1);
-    assert!(port.one().portev_events < 10);
+    assert!(port.one().portev_events > 0);
     // How long it is until then, and what was set before.
     let mut left = MaybeUninit::<libc::itimerspec>::uninit();
     let new = libc::itimerspec { it_value: timespec(1000 * MS), it_interval: timespec(MS) };
@@ -79,6 +79,8 @@ fn timers() {
         assert_eq!(timer_gettime(timer, left.as_mut_ptr()), 0);
         assert!(left.assume_init().it_value.tv_nsec > 900_000_000);
     }
+    // What it has expired until then is told.
+    while port.get(Some(common::QUIET)).is_ok() {}
     // Stopped or set anew, it has expired all the same.
     for again in [Duration::ZERO, 1000 * MS] {
         assert_eq!(set(timer, 0, MS, Duration::ZERO), 0);
