@@ -143,9 +143,7 @@ impl Poll {
         if !shared.wake.sleep.is_in_use() {
             return waited.map(drop);
         }
-        // The first waker came into being meanwhile, and may have ended the wait.
-        let woken = shared.wake.sleep.wake_up();
-        match self.memory.conclude(shared, events, waited, woken)? {
+        match self.memory.wake_up(shared, events, waited)? {
             End::InVain => self.poll_with_all(events, timeout),
             End::Due | End::Asked => Ok(()),
         }
@@ -276,15 +274,13 @@ impl Memory {
             if !sleep.is_in_use() {
                 return waited.map(|_| End::Due);
             }
-            let woken = sleep.wake_up();
-            return self.conclude(shared, events, waited, woken);
+            return self.wake_up(shared, events, waited);
         }
         let sleeps = timeout != Some(Duration::ZERO) && sleep.fall_asleep();
         if sleeps {
             self.slept = true;
             let waited = adapter.wait(&mut events.buffer, timeout);
-            let woken = sleep.wake_up();
-            return self.conclude(shared, events, waited, woken);
+            return self.wake_up(shared, events, waited);
         }
         let woken = sleep.wake_up();
         let capacity = events.capacity();
@@ -297,6 +293,17 @@ impl Memory {
         } else {
             Ok(false)
         };
+        self.conclude(shared, events, waited, woken)
+    }
+
+    /// After a wait that a waker may have ended.
+    fn wake_up(
+        &mut self,
+        shared: &Shared,
+        events: &mut Events,
+        waited: io::Result<bool>,
+    ) -> io::Result<End> {
+        let woken = shared.wake.sleep.wake_up();
         self.conclude(shared, events, waited, woken)
     }
 

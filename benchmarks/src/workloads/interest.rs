@@ -4,22 +4,17 @@ use std::io::Read;
 
 use anyhow::Result;
 
-use super::sockets::{Kind, Socket};
+use super::pairs::{MESSAGE, MioPair, WakefulPair};
+use super::sockets::Kind;
 use crate::row::Row;
-
-const MESSAGE: &[u8] = b"ping";
 
 pub(super) fn rows() -> Vec<Row> {
     let toggling = |kind: Kind, of_mio| {
         Row::new(format!("write interest on and off, {}", kind.name()), "hop")
             .counted()
-            .candidate("wakeful", move || Wakeful::new(kind), |it, count| it.run(count, true))
-            .candidate(
-                "without toggling",
-                move || Wakeful::new(kind),
-                |it, count| it.run(count, false),
-            )
-            .candidate("mio", move || Mio::new(kind), |it, count| it.run(count, true))
+            .candidate("wakeful", move || WakefulPair::new(kind), toggle_by_wakeful)
+            .candidate("without toggling", move || WakefulPair::new(kind), WakefulPair::run)
+            .candidate("mio", move || MioPair::new(kind), toggle_by_mio)
             .goal("mio", of_mio)
             .goal("without toggling", 1.03)
             .remark("each change is a system call, as with mio: none is put off until the wait, so that its errors are told \
@@ -27,94 +22,50 @@ pub(super) fn rows() -> Vec<Row> {
     };
     let redundant = Row::new("the same interest again", "call")
         .counted()
-        .candidate("wakeful", || Wakeful::new(Kind::Unix), Wakeful::again)
-        .candidate("mio", || Mio::new(Kind::Unix), Mio::again)
+        .candidate("wakeful", || WakefulPair::new(Kind::Unix), again_by_wakeful)
+        .candidate("mio", || MioPair::new(Kind::Unix), again_by_mio)
         .goal("mio", 0.05);
     vec![toggling(Kind::Unix, 0.80), toggling(Kind::Tcp, 0.90), redundant]
 }
 
-struct Wakeful {
-    poll: wakeful::Poll,
-    events: wakeful::Events,
-    left: Socket,
-    right: wakeful::Registered<wakeful::net::UnixStream>,
+fn toggle_by_wakeful(pair: &mut WakefulPair, count: usize) -> Result<()> {
+    use wakeful::Interest;
+    let mut buffer = [0; 64];
+    for _ in 0..count {
+        pair.left.send(MESSAGE)?;
+        pair.poll.poll(&mut pair.events, None)?;
+        pair.right.set_interest(Interest::READABLE | Interest::WRITABLE)?;
+        assert_eq!((&*pair.right).read(&mut buffer)?, MESSAGE.len());
+        pair.right.set_interest(Interest::READABLE)?;
+    }
+    Ok(())
 }
 
-impl Wakeful {
-    fn new(kind: Kind) -> Result<Wakeful> {
-        let (left, right) = kind.pair()?;
-        let poll = wakeful::Poll::new()?;
-        let right = wakeful::net::UnixStream::from(right);
-        let interest = wakeful::Interest::READABLE;
-        let right = poll.registry().register_owned(right, wakeful::Token(0), interest)?;
-        Ok(Wakeful { poll, events: wakeful::Events::with_capacity(64), left: left.into(), right })
+fn toggle_by_mio(pair: &mut MioPair, count: usize) -> Result<()> {
+    use mio::Interest;
+    let mut buffer = [0; 64];
+    for _ in 0..count {
+        pair.left.send(MESSAGE)?;
+        pair.poll.poll(&mut pair.events, None)?;
+        let (both, one) = (Interest::READABLE | Interest::WRITABLE, Interest::READABLE);
+        pair.poll.registry().reregister(&mut pair.right, mio::Token(0), both)?;
+        assert_eq!(pair.right.read(&mut buffer)?, MESSAGE.len());
+        pair.poll.registry().reregister(&mut pair.right, mio::Token(0), one)?;
     }
-
-    fn run(&mut self, count: usize, toggles: bool) -> Result<()> {
-        use wakeful::Interest;
-        let mut buffer = [0; 64];
-        for _ in 0..count {
-            self.left.send(MESSAGE)?;
-            self.poll.poll(&mut self.events, None)?;
-            if toggles {
-                self.right.set_interest(Interest::READABLE | Interest::WRITABLE)?;
-            }
-            assert_eq!((&*self.right).read(&mut buffer)?, MESSAGE.len());
-            if toggles {
-                self.right.set_interest(Interest::READABLE)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn again(&mut self, count: usize) -> Result<()> {
-        for _ in 0..count {
-            self.right.set_interest(std::hint::black_box(wakeful::Interest::READABLE))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
-struct Mio {
-    poll: mio::Poll,
-    events: mio::Events,
-    left: Socket,
-    right: mio::net::UnixStream,
+fn again_by_wakeful(pair: &mut WakefulPair, count: usize) -> Result<()> {
+    for _ in 0..count {
+        pair.right.set_interest(std::hint::black_box(wakeful::Interest::READABLE))?;
+    }
+    Ok(())
 }
 
-impl Mio {
-    fn new(kind: Kind) -> Result<Mio> {
-        let (left, right) = kind.pair()?;
-        let poll = mio::Poll::new()?;
-        let mut right = mio::net::UnixStream::from_std(right.into());
-        poll.registry().register(&mut right, mio::Token(0), mio::Interest::READABLE)?;
-        Ok(Mio { poll, events: mio::Events::with_capacity(64), left: left.into(), right })
+fn again_by_mio(pair: &mut MioPair, count: usize) -> Result<()> {
+    for _ in 0..count {
+        let interest = std::hint::black_box(mio::Interest::READABLE);
+        pair.poll.registry().reregister(&mut pair.right, mio::Token(0), interest)?;
     }
-
-    fn run(&mut self, count: usize, toggles: bool) -> Result<()> {
-        use mio::Interest;
-        let mut buffer = [0; 64];
-        for _ in 0..count {
-            self.left.send(MESSAGE)?;
-            self.poll.poll(&mut self.events, None)?;
-            if toggles {
-                let both = Interest::READABLE | Interest::WRITABLE;
-                self.poll.registry().reregister(&mut self.right, mio::Token(0), both)?;
-            }
-            assert_eq!(self.right.read(&mut buffer)?, MESSAGE.len());
-            if toggles {
-                let one = Interest::READABLE;
-                self.poll.registry().reregister(&mut self.right, mio::Token(0), one)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn again(&mut self, count: usize) -> Result<()> {
-        for _ in 0..count {
-            let interest = std::hint::black_box(mio::Interest::READABLE);
-            self.poll.registry().reregister(&mut self.right, mio::Token(0), interest)?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

@@ -9,6 +9,7 @@ mod http;
 mod interest;
 mod memory;
 mod overshoot;
+mod pairs;
 mod ping_pong;
 mod registration;
 mod signals;

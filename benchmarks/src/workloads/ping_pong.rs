@@ -1,16 +1,14 @@
 //! One message at a time between two sockets on one thread: write, wait, read.
 
-use std::io::Read;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::foreign::{Libevent, Libuv};
+use super::pairs::{MESSAGE, MioPair, WakefulPair};
 use super::sockets::{Kind, RawEpoll, Socket};
 use crate::row::Row;
-
-const MESSAGE: &[u8] = b"ping";
 
 pub(super) fn rows() -> Vec<Row> {
     Kind::ALL.into_iter().map(row).collect()
@@ -19,9 +17,9 @@ pub(super) fn rows() -> Vec<Row> {
 fn row(kind: Kind) -> Row {
     Row::new(format!("ping-pong, {}", kind.name()), "hop")
         .counted()
-        .candidate("wakeful", move || Wakeful::new(kind), Wakeful::run)
+        .candidate("wakeful", move || WakefulPair::new(kind), WakefulPair::run)
         .candidate("raw epoll", move || Raw::new(kind), Raw::run)
-        .candidate("mio", move || Mio::new(kind), Mio::run)
+        .candidate("mio", move || MioPair::new(kind), MioPair::run)
         .candidate("polling", move || Polling::new(kind), Polling::run)
         .candidate("calloop", move || Calloop::new(kind), Calloop::run)
         .candidate("libevent", move || Libevent::new(kind), Libevent::run)
@@ -31,38 +29,6 @@ fn row(kind: Kind) -> Row {
         .goal("polling", 0.65)
         .remark("three system calls a hop, polling's one-shots eight: over TCP the calls themselves cost more, so that the \
                  others weigh less")
-}
-
-struct Wakeful {
-    poll: wakeful::Poll,
-    events: wakeful::Events,
-    left: Socket,
-    right: wakeful::Registered<wakeful::net::UnixStream>,
-}
-
-impl Wakeful {
-    fn new(kind: Kind) -> Result<Wakeful> {
-        let (left, right) = kind.pair()?;
-        let poll = wakeful::Poll::new()?;
-        let right = wakeful::net::UnixStream::from(right);
-        let interest = wakeful::Interest::READABLE;
-        let right = poll.registry().register_owned(right, wakeful::Token(0), interest)?;
-        Ok(Wakeful { poll, events: wakeful::Events::with_capacity(64), left: left.into(), right })
-    }
-
-    fn run(&mut self, count: usize) -> Result<()> {
-        let mut buffer = [0; 64];
-        for _ in 0..count {
-            self.left.send(MESSAGE)?;
-            self.poll.poll(&mut self.events, None)?;
-            for event in &self.events {
-                debug_assert!(event.is_readable());
-                // Less than was asked for: drained.
-                assert_eq!((&*self.right).read(&mut buffer)?, MESSAGE.len());
-            }
-        }
-        Ok(())
-    }
 }
 
 struct Raw {
@@ -85,36 +51,6 @@ impl Raw {
             self.left.send(MESSAGE)?;
             for _ in 0..self.epoll.wait(-1)? {
                 assert_eq!(self.right.receive(&mut buffer)?, MESSAGE.len());
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Mio {
-    poll: mio::Poll,
-    events: mio::Events,
-    left: Socket,
-    right: mio::net::UnixStream,
-}
-
-impl Mio {
-    fn new(kind: Kind) -> Result<Mio> {
-        let (left, right) = kind.pair()?;
-        let poll = mio::Poll::new()?;
-        let mut right = mio::net::UnixStream::from_std(right.into());
-        poll.registry().register(&mut right, mio::Token(0), mio::Interest::READABLE)?;
-        Ok(Mio { poll, events: mio::Events::with_capacity(64), left: left.into(), right })
-    }
-
-    fn run(&mut self, count: usize) -> Result<()> {
-        let mut buffer = [0; 64];
-        for _ in 0..count {
-            self.left.send(MESSAGE)?;
-            self.poll.poll(&mut self.events, None)?;
-            for event in &self.events {
-                debug_assert!(event.is_readable());
-                assert_eq!(self.right.read(&mut buffer)?, MESSAGE.len());
             }
         }
         Ok(())

@@ -16,13 +16,13 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         Row::new("wake a poller that was woken", "call")
             .counted()
-            .candidate("wakeful", Wakeful::new, |it, count| it.wake(count))
-            .candidate("mio", Mio::new, |it, count| it.wake(count))
+            .candidate("wakeful", Own::<WakefulBell>::new, Own::wake)
+            .candidate("mio", Own::<MioBell>::new, Own::wake)
             .goal("mio", 0.03),
         Row::new("wake oneself and poll", "call")
             .counted()
-            .candidate("wakeful", Wakeful::new, |it, count| it.wake_and_poll(count))
-            .candidate("mio", Mio::new, |it, count| it.wake_and_poll(count))
+            .candidate("wakeful", Own::<WakefulBell>::new, Own::wake_and_wait)
+            .candidate("mio", Own::<MioBell>::new, Own::wake_and_wait)
             .candidate("polling", || Ok((polling::Poller::new()?, polling::Events::new())), |it, count| {
                 for _ in 0..count {
                     it.0.notify()?;
@@ -42,8 +42,8 @@ pub(super) fn rows() -> Vec<Row> {
             .remark("the wait itself is most of it: a poll that has been woken must still look at the descriptors"),
         Row::new("messages from another thread", "message")
             .clock(Clock::Process)
-            .candidate("wakeful", || Ok(()), |(), count| stream_by_wakeful(count))
-            .candidate("mio", || Ok(()), |(), count| stream_by_mio(count))
+            .candidate("wakeful", || Ok(()), |(), count| stream::<WakefulBell>(count))
+            .candidate("mio", || Ok(()), |(), count| stream::<MioBell>(count))
             .goal("mio", 0.05)
             .remark("what is left is the queue behind its lock, for which the two threads contend"),
         Row::new("wake a sleeping poller, there and back", "round trip")
@@ -69,104 +69,47 @@ pub(crate) fn round_trips(count: usize) -> Result<Vec<(String, Vec<f64>)>> {
     ])
 }
 
-struct Wakeful {
-    poll: wakeful::Poll,
-    events: wakeful::Events,
-    waker: wakeful::Waker,
+/// One that is woken by the thread that waits.
+struct Own<B: Bell> {
+    bell: B,
+    ringer: B::Ringer,
 }
 
-impl Wakeful {
-    fn new() -> Result<Wakeful> {
-        let poll = wakeful::Poll::new()?;
-        let waker = wakeful::Waker::new(poll.registry(), wakeful::Token(0))?;
-        Ok(Wakeful { poll, events: wakeful::Events::with_capacity(8), waker })
+impl<B: Bell> Own<B> {
+    fn new() -> Result<Own<B>> {
+        let (bell, ringer) = B::new()?;
+        Ok(Own { bell, ringer })
     }
 
     fn wake(&mut self, count: usize) -> Result<()> {
-        for _ in 0..count {
-            self.waker.wake()?;
-        }
-        Ok(())
+        (0..count).try_for_each(|_| B::ring(&self.ringer))
     }
 
-    fn wake_and_poll(&mut self, count: usize) -> Result<()> {
+    fn wake_and_wait(&mut self, count: usize) -> Result<()> {
         for _ in 0..count {
-            self.waker.wake()?;
-            self.poll.poll(&mut self.events, None)?;
-        }
-        Ok(())
-    }
-}
-
-struct Mio {
-    poll: mio::Poll,
-    events: mio::Events,
-    waker: mio::Waker,
-}
-
-impl Mio {
-    fn new() -> Result<Mio> {
-        let poll = mio::Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), mio::Token(0))?;
-        Ok(Mio { poll, events: mio::Events::with_capacity(8), waker })
-    }
-
-    fn wake(&mut self, count: usize) -> Result<()> {
-        for _ in 0..count {
-            self.waker.wake()?;
-        }
-        Ok(())
-    }
-
-    fn wake_and_poll(&mut self, count: usize) -> Result<()> {
-        for _ in 0..count {
-            self.waker.wake()?;
-            self.poll.poll(&mut self.events, None)?;
+            B::ring(&self.ringer)?;
+            self.bell.wait()?;
         }
         Ok(())
     }
 }
 
 /// A queue behind a lock, and a waker, as programs on mio have it: each message wakes.
-fn stream_by_mio(count: usize) -> Result<()> {
-    let mut poll = mio::Poll::new()?;
-    let mut events = mio::Events::with_capacity(8);
-    let waker = mio::Waker::new(poll.registry(), mio::Token(0))?;
+fn stream<B: Bell>(count: usize) -> Result<()> {
+    let (mut bell, ringer) = B::new()?;
     let queue = Arc::new(Mutex::new(VecDeque::new()));
     let sender = Arc::clone(&queue);
     let thread = thread::spawn(move || {
         for number in 0..count {
             sender.lock().unwrap().push_back(number);
-            waker.wake().unwrap();
+            B::ring(&ringer).unwrap();
         }
-        // It takes what it woke for along when it is dropped.
-        waker
+        // mio's takes along what it woke for when it is dropped.
+        ringer
     });
     let mut received = 0;
     while received < count {
-        poll.poll(&mut events, None)?;
-        received += std::mem::take(&mut *queue.lock().unwrap()).len();
-    }
-    thread.join().unwrap();
-    Ok(())
-}
-
-/// The same queue, and the same pattern.
-fn stream_by_wakeful(count: usize) -> Result<()> {
-    let mut poll = wakeful::Poll::new()?;
-    let mut events = wakeful::Events::with_capacity(8);
-    let waker = wakeful::Waker::new(poll.registry(), wakeful::Token(0))?;
-    let queue = Arc::new(Mutex::new(VecDeque::new()));
-    let sender = Arc::clone(&queue);
-    let thread = thread::spawn(move || {
-        for number in 0..count {
-            sender.lock().unwrap().push_back(number);
-            waker.wake().unwrap();
-        }
-    });
-    let mut received = 0;
-    while received < count {
-        poll.poll(&mut events, None)?;
+        bell.wait()?;
         received += std::mem::take(&mut *queue.lock().unwrap()).len();
     }
     thread.join().unwrap();

@@ -43,16 +43,19 @@ impl EpollAdapter {
         timeout: Option<Duration>,
     ) -> io::Result<()> {
         let before = events.len();
+        self.epoll.wait(events, Some(Duration::ZERO))?;
+        if events.len() > before {
+            return Ok(());
+        }
         // What cannot be added to the clock is longer than anyone waits.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        loop {
-            self.epoll.wait(events, Some(Duration::ZERO))?;
-            let remaining = deadline.map(|it| it.saturating_duration_since(Instant::now()));
-            if events.len() > before || remaining == Some(Duration::ZERO) {
-                return Ok(());
-            }
+        let mut remaining = timeout;
+        while events.len() == before && remaining != Some(Duration::ZERO) {
             poll(&mut [PollFd::new(&self.epoll, Readiness::IN)], remaining)?;
+            self.epoll.wait(events, Some(Duration::ZERO))?;
+            remaining = deadline.map(|it| it.saturating_duration_since(Instant::now()));
         }
+        Ok(())
     }
 
     #[inline]

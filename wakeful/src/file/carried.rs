@@ -52,12 +52,17 @@ impl<T, C: Carrier> Carried<T, C> {
 
     /// # Errors
     ///
-    /// It is another process's, with a lock that nobody may ever open.
-    fn table(&self) -> io::Result<MutexGuard<'_, Table<T>>> {
+    /// It is another process's, with locks that nobody may ever open.
+    fn check_process(&self) -> io::Result<()> {
         if self.forks != process::forks() {
             let message = "this queue belongs to the process that this one was forked from: create another here";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
+        Ok(())
+    }
+
+    fn table(&self) -> io::Result<MutexGuard<'_, Table<T>>> {
+        self.check_process()?;
         Ok(self.table.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -153,8 +158,8 @@ impl<T, C: Carrier> Carried<T, C> {
     }
 
     pub(crate) fn next(&self) -> Option<Completed<T>> {
-        // Before the carrier's lock, which may be as dead.
-        drop(self.table().ok()?);
+        // The carrier's lock may be as dead as the table's.
+        self.check_process().ok()?;
         let (key, operation, result) = self.carrier.next()?;
         let (key, user) = self.table().ok()?.users.try_remove(key.index() as usize)?;
         Some(Completed::new(key, user, operation, result))

@@ -9,8 +9,24 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
+use crate::watch::Watch;
+
 /// As many as the kernel follows.
 const LINKS: usize = 40;
+
+/// What is to be watched: where it really is, and whether it is a directory.
+///
+/// # Errors
+///
+/// It is not there, and has to be.
+pub(super) fn target(watch: &Watch) -> io::Result<(PathBuf, bool)> {
+    let absolute = std::path::absolute(&watch.path)?;
+    match fs::metadata(&absolute) {
+        Ok(metadata) => Ok((absolute, metadata.is_dir())),
+        Err(error) if watch.allow_missing && is_missing(&error) => Ok((absolute, false)),
+        Err(error) => Err(error),
+    }
+}
 
 /// A name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +61,37 @@ pub(super) enum End {
     Error(i32),
 }
 
+/// How often the way may change while it is being listened to, before what was found is taken for good.
+const ATTEMPTS: usize = 16;
+
 impl Way {
+    /// Listens wherever a path leads through, by `listen`, which also says whether it has the file. Anew, if the way was
+    /// another by the time that all of it was listened to.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be told where the path leads, or the last of `listen`'s.
+    pub(super) fn follow(
+        path: &Path,
+        mut listen: impl FnMut(&Way) -> (io::Result<()>, bool),
+    ) -> io::Result<()> {
+        let mut way = Way::of(path);
+        let mut result = Ok(());
+        for _ in 0..ATTEMPTS {
+            let (listened, has_file) = listen(&way);
+            result = listened;
+            let now = Way::of(path);
+            if now == way && (has_file || result.is_err()) == (way.end == End::File) {
+                break;
+            }
+            way = now;
+        }
+        match way.end {
+            End::Error(errno) => Err(io::Error::from_raw_os_error(errno)),
+            _ => result,
+        }
+    }
+
     /// Walks a path as the kernel does.
     pub(super) fn of(path: &Path) -> Way {
         let names = |path: &Path| -> Vec<OsString> {

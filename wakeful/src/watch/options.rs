@@ -1,9 +1,20 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Names a watch of one [`Watcher`](super::Watcher).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WatchId(pub(crate) u64);
+pub struct WatchId(u64);
+
+impl WatchId {
+    /// One that no watcher has had, so that none takes another's for its own.
+    // Where files can be watched.
+    #[allow(dead_code)]
+    pub(crate) fn next() -> WatchId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        WatchId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 bitflags::bitflags! {
     /// Which changes of entries and files to report. [`Kind::Gone`](super::Kind::Gone) and those after it

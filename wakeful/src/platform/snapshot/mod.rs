@@ -9,16 +9,15 @@ mod tree;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::path::PathWatch;
 use self::tree::Tree;
 use super::teller::Teller;
-use crate::platform::way::is_missing;
+use crate::platform::way;
 use crate::watch::{Change, Watch, WatchId};
 
 /// How many events are taken at once, and so seen together: what belongs to one rename, for example.
@@ -52,9 +51,6 @@ struct State {
     /// What the events taken so far have come to.
     changes: VecDeque<Change>,
 }
-
-/// Of all watchers, so that none takes another's for its own.
-static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A watch of ours.
 enum Root {
@@ -107,14 +103,9 @@ impl Watches {
     }
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
-        let absolute = std::path::absolute(&watch.path)?;
-        let is_directory = match fs::metadata(&absolute) {
-            Ok(metadata) => metadata.is_dir(),
-            Err(error) if watch.allow_missing && is_missing(&error) => false,
-            Err(error) => return Err(error),
-        };
+        let (absolute, is_directory) = way::target(&watch)?;
         let mut state = self.state();
-        let id = WatchId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = WatchId::next();
         let (roots, mut desk) = state.desk(&self.teller);
         let known = desk.changes.len();
         let root = if is_directory {

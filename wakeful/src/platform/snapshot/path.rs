@@ -8,9 +8,6 @@ use super::{Desk, ENTRIES, Fate, OF_FILE, Role, Watched, What, cookie};
 use crate::platform::way::{End, StepKind, Way, is_missing};
 use crate::watch::{Change, Kind, Kinds, Watch, WatchId};
 
-/// How often the way may change while it is being watched, before what was found is taken for good.
-const ATTEMPTS: usize = 16;
-
 /// That a directory goes is told by the one that it is in.
 const OF_STEP: What = ENTRIES.union(What::REVOKED);
 
@@ -115,22 +112,8 @@ impl PathWatch {
 
     /// Watches wherever the path leads through now, and the file.
     fn follow(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
-        let mut way = Way::of(&self.absolute);
-        let mut result = Ok(());
-        for _ in 0..ATTEMPTS {
-            result = self.watch_all(&way, desk);
-            // What changed before all of it was watched.
-            let now = Way::of(&self.absolute);
-            let is_file = self.file.is_some() || result.is_err();
-            if now == way && is_file == (way.end == End::File) {
-                break;
-            }
-            way = now;
-        }
-        match way.end {
-            End::Error(errno) => Err(io::Error::from_raw_os_error(errno)),
-            _ => result,
-        }
+        let absolute = self.absolute.clone();
+        Way::follow(&absolute, |way| (self.watch_all(way, desk), self.file.is_some()))
     }
 
     fn watch_all(&mut self, way: &Way, desk: &mut Desk<'_>) -> io::Result<()> {

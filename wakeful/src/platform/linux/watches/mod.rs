@@ -9,18 +9,16 @@ mod tree;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wakeful_kernel::linux::{self, AddWatchError, Inotify, WatchDescriptor, WatchFlags};
 
 use self::path::PathWatch;
 use self::tree::Tree;
-use crate::platform::way::is_missing;
+use crate::platform::way;
 use crate::watch::{Change, Watch, WatchId};
 
 /// Holds some hundreds of records, and any one of them.
@@ -38,9 +36,6 @@ struct State {
     /// What the records read so far have come to.
     changes: VecDeque<Change>,
 }
-
-/// Of all watchers, so that none takes another's for its own.
-static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A watch of ours.
 enum Root {
@@ -88,14 +83,9 @@ impl Watches {
     }
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
-        let absolute = std::path::absolute(&watch.path)?;
-        let is_directory = match fs::metadata(&absolute) {
-            Ok(metadata) => metadata.is_dir(),
-            Err(error) if watch.allow_missing && is_missing(&error) => false,
-            Err(error) => return Err(error),
-        };
+        let (absolute, is_directory) = way::target(&watch)?;
         let mut state = self.state();
-        let id = WatchId(NEXT.fetch_add(1, Ordering::Relaxed));
+        let id = WatchId::next();
         let (roots, mut desk) = state.desk(&self.inotify);
         let known = desk.changes.len();
         let root = if is_directory {
@@ -283,7 +273,7 @@ impl Desk<'_> {
 
 /// Whether the path was not there after all, or not what it had been: changes that say so are to come.
 fn has_vanished(error: &AddWatchError) -> bool {
-    is_missing(error.io_error())
+    way::is_missing(error.io_error())
 }
 
 impl AsFd for Watches {

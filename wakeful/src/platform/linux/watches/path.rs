@@ -25,10 +25,6 @@ const STEP: WatchFlags = WatchFlags::CREATE
 /// It is there, so that it can only go, or be replaced.
 const FOLDER: WatchFlags = STEP.difference(WatchFlags::CREATE);
 
-/// How often the way may change while it is being watched, before what was found is taken for good: later
-/// changes are reported in any case, but for those of a directory that nobody listened to.
-const ATTEMPTS: usize = 16;
-
 pub(super) struct PathWatch {
     id: WatchId,
     /// As it was given.
@@ -187,24 +183,12 @@ impl PathWatch {
         desk: &mut Desk<'_>,
         earlier: &mut Vec<WatchDescriptor>,
     ) -> io::Result<()> {
-        let mut way = Way::of(&self.absolute);
-        let mut result = Ok(());
-        for _ in 0..ATTEMPTS {
+        let absolute = self.absolute.clone();
+        Way::follow(&absolute, |way| {
             // Not swept yet: what the kernel has to say of them is to reach us.
             earlier.extend(self.mute(desk));
-            result = self.listen_on(&way, desk);
-            // What changed before all of it was listened to.
-            let now = Way::of(&self.absolute);
-            let is_file = self.file.is_some() || result.is_err();
-            if now == way && is_file == (way.end == End::File) {
-                break;
-            }
-            way = now;
-        }
-        match way.end {
-            End::Error(errno) => Err(io::Error::from_raw_os_error(errno)),
-            _ => result,
-        }
+            (self.listen_on(way, desk), self.file.is_some())
+        })
     }
 
     fn listen_on(&mut self, way: &Way, desk: &mut Desk<'_>) -> io::Result<()> {
