@@ -10,6 +10,7 @@ use crate::event::source_by_descriptor;
 use crate::rearm;
 use crate::registry::Shared;
 use crate::time::Timers;
+use crate::wake::Woken;
 use crate::{Backend, Capabilities, Events, Registry, backend};
 
 /// Waits for events.
@@ -284,16 +285,17 @@ impl Memory {
         }
         let woken = sleep.wake_up();
         let capacity = events.capacity();
-        if woken {
+        let mut left = woken;
+        if !woken.is_empty() {
             let room = share(&mut self.wakers_first, capacity, capacity - events.len());
-            wake.report(&mut events.buffer, room);
+            left = wake.report(&mut events.buffer, room, woken);
         }
         let waited = if events.len() < capacity {
             adapter.wait(&mut events.buffer, Some(Duration::ZERO))
         } else {
             Ok(false)
         };
-        self.conclude(shared, events, waited, woken)
+        self.conclude(shared, events, waited, woken, left)
     }
 
     /// After a wait that a waker may have ended.
@@ -304,39 +306,38 @@ impl Memory {
         waited: io::Result<bool>,
     ) -> io::Result<End> {
         let woken = shared.wake.sleep.wake_up();
-        self.conclude(shared, events, waited, woken)
+        self.conclude(shared, events, waited, woken, woken)
     }
 
-    /// Reports the wakers that woke, after the descriptors.
+    /// Reports the wakers that woke and have not been reported, after the descriptors.
     #[inline]
     fn conclude(
         &mut self,
         shared: &Shared,
         events: &mut Events,
         waited: io::Result<bool>,
-        woken: bool,
+        woken: Woken,
+        left: Woken,
     ) -> io::Result<End> {
         let Shared { adapter, wake } = shared;
         let rang = *waited.as_ref().unwrap_or(&false);
         // Who woke a sleeping poller calls the kernel once, perhaps after the poller has found out.
-        match (mem::take(&mut self.slept) && woken, rang) {
+        match (mem::take(&mut self.slept) && !woken.is_empty(), rang) {
             (true, false) => self.late = self.late.saturating_add(1),
             (false, true) => self.late = self.late.saturating_sub(1),
             _ => {}
         }
-        let mut ended = false;
-        if woken {
-            ended = wake.take_end();
-            let room = events.capacity() - events.len();
-            if wake.report(&mut events.buffer, room) && wake.sleep.stay_awake() {
-                adapter.wake()?;
-            }
+        let ended = woken.contains(Woken::END);
+        let room = events.capacity() - events.len();
+        let left = wake.report(&mut events.buffer, room, left);
+        if !left.is_empty() && wake.sleep.stay_awake(left) {
+            adapter.wake()?;
         }
         match waited {
             // An interruption is no reason to withhold what there is to report.
             Err(error) if events.is_empty() && !ended => Err(error),
             _ if ended => Ok(End::Asked),
-            _ if events.is_empty() && (woken || rang) => Ok(End::InVain),
+            _ if events.is_empty() && (!woken.is_empty() || rang) => Ok(End::InVain),
             _ => Ok(End::Due),
         }
     }

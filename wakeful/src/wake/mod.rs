@@ -1,8 +1,9 @@
 //! Wake-ups in user space: the kernel is called only when the poller sleeps.
 //!
 //! Two parts: [`Sleep`] says whether the poller sleeps, so that a waker knows whether to call the
-//! kernel; [`Wakers`] says which wakers woke, so that the poller knows what to report. A waker first
-//! writes the second, then looks at the first. The poller does it the other way round.
+//! kernel, and who woke it, as far as a few bits can; [`Wakers`] says which of many wakers woke, so that
+//! the poller knows what to report. A waker first writes the second, then the first. The poller looks at
+//! them the other way round.
 
 #[cfg(all(test, wakeful_loom))]
 mod model;
@@ -10,9 +11,9 @@ mod sleep;
 mod wakers;
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-pub(crate) use sleep::Sleep;
+pub(crate) use sleep::{Sleep, Woken};
 pub(crate) use wakers::{WakerKey, Wakers};
 
 use crate::Token;
@@ -24,10 +25,10 @@ use crate::sync::{AtomicBool, Ordering};
 pub(crate) struct Wake {
     pub(crate) sleep: Sleep,
     wakers: Mutex<Wakers>,
+    /// The token of the first waker.
+    first: OnceLock<Token>,
     /// There is, or has been, more than one waker.
     several: AtomicBool,
-    /// A wait is to end, whether there is something to report or not.
-    end: AtomicBool,
 }
 
 impl Wake {
@@ -38,6 +39,9 @@ impl Wake {
     /// A new waker. The kernel's wake-up object must exist.
     pub(crate) fn add(&self, token: Token) -> WakerKey {
         let key = self.wakers().add(token);
+        if let WakerKey::First = key {
+            let _ = self.first.set(token);
+        }
         self.start();
         key
     }
@@ -69,15 +73,17 @@ impl Wake {
         key: &WakerKey,
         kernel: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
-        let roused = key.set() && self.sleep.wake();
+        let roused = match key {
+            WakerKey::First => self.sleep.wake(Woken::FIRST),
+            WakerKey::Other(place) => place.set() && self.sleep.wake(Woken::OTHERS),
+        };
         self.call(roused, kernel).inspect_err(|_| key.clear())
     }
 
     /// Ends a wait, and calls `kernel` if the poller has to be roused by it.
     #[inline]
     pub(crate) fn end(&self, kernel: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let roused = !self.end.swap(true, Ordering::SeqCst) && self.sleep.wake();
-        self.call(roused, kernel).inspect_err(|_| self.end.store(false, Ordering::SeqCst))
+        self.call(self.sleep.wake(Woken::END), kernel)
     }
 
     #[inline]
@@ -85,17 +91,24 @@ impl Wake {
         if !roused && !self.sleep.is_exported() {
             return Ok(());
         }
-        // If nobody was roused, let the next wake-up try again.
         kernel().inspect_err(|_| self.sleep.wake_failed())
     }
 
-    /// Poller: whether the wait is to end, which it does once.
-    pub(crate) fn take_end(&self) -> bool {
-        self.end.load(Ordering::SeqCst) && self.end.swap(false, Ordering::SeqCst)
+    /// Reports wakers that woke, `room` at most. Who is left over.
+    #[inline]
+    pub(crate) fn report(&self, events: &mut Vec<Event>, room: usize, woken: Woken) -> Woken {
+        let woken = woken - Woken::END;
+        if woken == Woken::FIRST && room > 0 {
+            events.extend(self.first.get().map(|&token| Event::new(Readiness::IN, token)));
+            return Woken::empty();
+        }
+        if woken.contains(Woken::OTHERS) { self.report_others(events, room, woken) } else { woken }
     }
 
-    /// Reports wakers that woke, `room` at most. Whether some are left over.
-    pub(crate) fn report(&self, events: &mut Vec<Event>, room: usize) -> bool {
-        self.wakers().take(room, |token| events.push(Event::new(Readiness::IN, token)))
+    /// The first waker takes its turn with the others.
+    fn report_others(&self, events: &mut Vec<Event>, room: usize, woken: Woken) -> Woken {
+        let report = |token| events.push(Event::new(Readiness::IN, token));
+        let is_left = self.wakers().take(room, woken.contains(Woken::FIRST), report);
+        if is_left { Woken::OTHERS } else { Woken::empty() }
     }
 }

@@ -6,7 +6,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-use super::Wake;
+use super::{Wake, Woken};
 use crate::Token;
 
 /// What wakers and poller share, and a kernel that remembers a call until the next wait.
@@ -33,11 +33,11 @@ impl World {
                 called = self.rouse.wait(called).unwrap();
             }
         }
-        if sleep.wake_up() {
-            self.ended.fetch_add(self.wake.take_end().into(), Ordering::Relaxed);
-            if self.wake.report(&mut events, room) {
-                sleep.stay_awake();
-            }
+        let woken = sleep.wake_up();
+        self.ended.fetch_add(woken.contains(Woken::END).into(), Ordering::Relaxed);
+        let left = self.wake.report(&mut events, room, woken);
+        if !left.is_empty() {
+            sleep.stay_awake(left);
         }
         events.iter().map(|event| event.token()).collect()
     }
@@ -95,6 +95,11 @@ fn two_wakers() {
 #[test]
 fn two_wakers_with_room_for_one() {
     explore(2, 1);
+}
+
+#[test]
+fn three_wakers_with_room_for_one() {
+    explore(3, 1);
 }
 
 #[test]

@@ -1,16 +1,31 @@
+use bitflags::bitflags;
+
 use crate::sync::{AtomicBool, AtomicU8, Ordering};
 
 /// Between waits, with nothing to report.
 const AWAKE: u8 = 0;
 /// In the kernel, or about to be: a waker has to call it.
 const ASLEEP: u8 = 1;
-/// A waker woke since the last report.
-const WOKEN: u8 = 2;
+/// A waker found the poller asleep and calls the kernel, or found it awake.
+const CALLED: u8 = 2;
 
-/// Whether the poller sleeps.
+bitflags! {
+    /// Who woke since the last report.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Woken: u8 {
+        /// The first waker that ever was. Most pollers have no other, so it is told by this bit alone.
+        const FIRST = 4;
+        /// Some of the other wakers: those that [`Wakers`](super::Wakers) tells.
+        const OTHERS = 8;
+        /// One that ends a wait, whether there is something to report or not.
+        const END = 16;
+    }
+}
+
+/// Whether the poller sleeps, and who woke it.
 ///
 /// Every change is a read-modify-write of one atomic, so waker and poller agree on which of them
-/// came first: either the waker finds `ASLEEP` and calls the kernel, or the poller finds `WOKEN` and
+/// came first: either the waker finds `ASLEEP` and calls the kernel, or the poller finds that it woke and
 /// does not sleep.
 #[derive(Debug)]
 pub(crate) struct Sleep {
@@ -47,30 +62,37 @@ impl Sleep {
     /// Poller: about to wait. False if a waker woke, so that it must not sleep.
     #[inline]
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.state
-            .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::Acquire)
-            .unwrap_or_else(|found| found)
-            != WOKEN
+        let found = self.state.load(Ordering::Acquire);
+        // Nobody but the poller takes away that a waker woke, so no more need be asked then.
+        let found = match found {
+            AWAKE => self
+                .state
+                .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::Acquire)
+                .unwrap_or_else(|found| found),
+            found => found,
+        };
+        Woken::from_bits_truncate(found).is_empty()
     }
 
-    /// Poller: about to look without waiting, or back from a wait. Whether a waker woke; if so, its
-    /// report is now up to the poller.
+    /// Poller: about to look without waiting, or back from a wait. Who woke; their report is now up to
+    /// the poller.
     #[inline]
-    pub(crate) fn wake_up(&self) -> bool {
-        self.state.swap(AWAKE, Ordering::SeqCst) == WOKEN
+    pub(crate) fn wake_up(&self) -> Woken {
+        Woken::from_bits_truncate(self.state.swap(AWAKE, Ordering::SeqCst))
     }
 
-    /// Poller: not everything was reported, so the next poll must not sleep. Whether the kernel has to
+    /// Poller: these were not reported yet, so the next poll must not sleep. Whether the kernel has to
     /// be called, so that nobody else sleeps on the descriptor either.
-    pub(crate) fn stay_awake(&self) -> bool {
-        self.state.store(WOKEN, Ordering::SeqCst);
+    pub(crate) fn stay_awake(&self, left: Woken) -> bool {
+        self.state.fetch_or(left.bits(), Ordering::SeqCst);
         self.is_exported()
     }
 
     /// Waker: woke. Whether the poller slept, so that the kernel has to be called.
     #[inline]
-    pub(crate) fn wake(&self) -> bool {
-        self.state.swap(WOKEN, Ordering::SeqCst) == ASLEEP
+    pub(crate) fn wake(&self, who: Woken) -> bool {
+        let before = self.state.fetch_or(who.bits() | CALLED, Ordering::SeqCst);
+        before & (ASLEEP | CALLED) == ASLEEP
     }
 
     /// Whether the kernel has to be called by every wake-up.
@@ -79,16 +101,18 @@ impl Sleep {
         self.exported.load(Ordering::SeqCst)
     }
 
-    /// Waker: the kernel could not be called.
+    /// Waker: the kernel could not be called. The next waker is to try again.
     pub(crate) fn wake_failed(&self) {
-        self.state.store(ASLEEP, Ordering::SeqCst);
+        self.state.fetch_and(!CALLED, Ordering::SeqCst);
     }
 
     /// The descriptor is handed out. Whether a waker woke already, so that the kernel has to be
     /// called in its stead.
     pub(crate) fn export(&self) -> bool {
         // Whichever comes later in the order of all sequentially consistent operations, this store
-        // or a waker's swap, its thread sees the other's and calls the kernel.
-        !self.exported.swap(true, Ordering::SeqCst) && self.state.load(Ordering::SeqCst) == WOKEN
+        // or a waker's, its thread sees the other's and calls the kernel.
+        let exported = self.exported.swap(true, Ordering::SeqCst);
+        let woken = Woken::from_bits_truncate(self.state.load(Ordering::SeqCst));
+        !exported && !woken.is_empty()
     }
 }

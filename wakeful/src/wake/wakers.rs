@@ -4,6 +4,9 @@ use std::sync::Arc;
 use crate::Token;
 use crate::sync::{AtomicU64, Ordering};
 
+/// The first waker's number.
+const FIRST: usize = 0;
+
 /// Wakers per bit set: 64 words of 64 bits.
 const GROUP: usize = 64 * 64;
 
@@ -14,14 +17,31 @@ struct Group {
     words: Box<[AtomicU64]>,
 }
 
-/// One waker's place.
+/// Names a waker.
 #[derive(Debug)]
-pub(crate) struct WakerKey {
+pub(crate) enum WakerKey {
+    /// The first that ever was; see [`Woken::FIRST`](super::Woken::FIRST).
+    First,
+    Other(Place),
+}
+
+impl WakerKey {
+    /// Its wake-up was in vain.
+    pub(crate) fn clear(&self) {
+        if let WakerKey::Other(place) = self {
+            place.clear();
+        }
+    }
+}
+
+/// One waker's place in the bit sets.
+#[derive(Debug)]
+pub(crate) struct Place {
     group: Arc<Group>,
     index: usize,
 }
 
-impl WakerKey {
+impl Place {
     fn word(&self) -> usize {
         self.index % GROUP / 64
     }
@@ -47,7 +67,7 @@ impl WakerKey {
         true
     }
 
-    pub(crate) fn clear(&self) {
+    fn clear(&self) {
         self.group.words[self.word()].fetch_and(!self.bit(), Ordering::AcqRel);
     }
 
@@ -67,6 +87,7 @@ impl Group {
 #[derive(Debug, Default)]
 pub(crate) struct Wakers {
     groups: Vec<Arc<Group>>,
+    /// The first waker's at [`FIRST`], which nobody else ever gets.
     slots: Vec<Slot>,
     free: Vec<usize>,
     /// Woken, taken off the bit sets, and yet to be reported, in that order.
@@ -94,26 +115,41 @@ impl Wakers {
                 self.slots.len() - 1
             }
         };
+        if index == FIRST {
+            return WakerKey::First;
+        }
         if index / GROUP == self.groups.len() {
             let words = (0..64).map(|_| AtomicU64::new(0)).collect();
             self.groups.push(Arc::new(Group { summary: AtomicU64::new(0), words }));
         }
-        WakerKey { group: Arc::clone(&self.groups[index / GROUP]), index }
+        WakerKey::Other(Place { group: Arc::clone(&self.groups[index / GROUP]), index })
     }
 
     pub(crate) fn remove(&mut self, key: &WakerKey) {
-        let slot = &mut self.slots[key.index];
-        if slot.queued || key.is_set() {
+        let WakerKey::Other(place) = key else {
+            return;
+        };
+        let slot = &mut self.slots[place.index];
+        if slot.queued || place.is_set() {
             slot.abandoned = true;
         } else {
-            self.free.push(key.index);
+            self.free.push(place.index);
         }
     }
 
     /// Hands the tokens of woken wakers to `report`, `room` at most, each in its turn. Whether some
     /// are left over.
-    pub(crate) fn take(&mut self, room: usize, mut report: impl FnMut(Token)) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        room: usize,
+        first_woke: bool,
+        mut report: impl FnMut(Token),
+    ) -> bool {
         self.collect_if_empty();
+        if first_woke && !self.slots[FIRST].queued {
+            self.slots[FIRST].queued = true;
+            self.queue.push_back(FIRST);
+        }
         for _ in 0..room {
             let Some(index) = self.queue.pop_front() else {
                 break;
