@@ -73,8 +73,6 @@ struct Memory {
     /// Whether in a buffer that is too small for everybody it is their turn to be first.
     wakers_first: bool,
     timers_first: bool,
-    /// A waker may have found it asleep since it last looked.
-    slept: bool,
     /// How many wake-ups at most have been reported before they reached the kernel. Each can end a
     /// later wait that has nothing to report.
     late: u32,
@@ -244,9 +242,9 @@ impl Memory {
         timeout: Option<Duration>,
     ) -> io::Result<End> {
         // Only then can a sleep end in vain, so only then does it need a clock.
-        let in_vain = self.late > 0 || shared.wake.may_wake_in_vain();
+        let in_vain = || self.late > 0 || shared.wake.may_wake_in_vain();
         let deadline = timeout
-            .filter(|timeout| in_vain && !timeout.is_zero())
+            .filter(|timeout| !timeout.is_zero() && in_vain())
             .and_then(|timeout| Instant::now().checked_add(timeout));
         let mut remaining = timeout;
         loop {
@@ -279,14 +277,13 @@ impl Memory {
         }
         let sleeps = timeout != Some(Duration::ZERO) && sleep.fall_asleep();
         if sleeps {
-            self.slept = true;
             let waited = adapter.wait(&mut events.buffer, timeout);
             return self.wake_up(shared, events, waited);
         }
         let woken = sleep.wake_up();
         let capacity = events.capacity();
         let mut left = woken;
-        if !woken.is_empty() {
+        if woken.is_any() {
             let room = share(&mut self.wakers_first, capacity, capacity - events.len());
             left = wake.report(&mut events.buffer, room, woken);
         }
@@ -295,6 +292,10 @@ impl Memory {
         } else {
             Ok(false)
         };
+        if matches!(waited, Ok(false)) && woken == Woken::FIRST && left.is_empty() {
+            // The usual end, reported already.
+            return Ok(End::Due);
+        }
         self.conclude(shared, events, waited, woken, left)
     }
 
@@ -322,7 +323,7 @@ impl Memory {
         let Shared { adapter, wake } = shared;
         let rang = *waited.as_ref().unwrap_or(&false);
         // Who woke a sleeping poller calls the kernel once, perhaps after the poller has found out.
-        match (mem::take(&mut self.slept) && !woken.is_empty(), rang) {
+        match (woken.contains(Woken::ASLEEP) && woken.is_any(), rang) {
             (true, false) => self.late = self.late.saturating_add(1),
             (false, true) => self.late = self.late.saturating_sub(1),
             _ => {}
@@ -337,7 +338,7 @@ impl Memory {
             // An interruption is no reason to withhold what there is to report.
             Err(error) if events.is_empty() && !ended => Err(error),
             _ if ended => Ok(End::Asked),
-            _ if events.is_empty() && (!woken.is_empty() || rang) => Ok(End::InVain),
+            _ if events.is_empty() && (woken.is_any() || rang) => Ok(End::InVain),
             _ => Ok(End::Due),
         }
     }
@@ -412,7 +413,7 @@ impl Builder {
         };
         let shared = Shared::new(backend::create(backend)?);
         // Asleep, as `Sleep` begins: the first waker may come during the first wait.
-        let memory = Memory { wakers_first: true, timers_first: true, slept: true, late: 0 };
+        let memory = Memory { wakers_first: true, timers_first: true, late: 0 };
         Ok(Poll { registry: Registry::new(shared), memory, timers: Timers::default() })
     }
 }

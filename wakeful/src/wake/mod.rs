@@ -97,9 +97,11 @@ impl Wake {
     /// Reports wakers that woke, `room` at most. Who is left over.
     #[inline]
     pub(crate) fn report(&self, events: &mut Vec<Event>, room: usize, woken: Woken) -> Woken {
-        let woken = woken - Woken::END;
+        let woken = woken & (Woken::FIRST | Woken::OTHERS);
         if woken == Woken::FIRST && room > 0 {
-            events.extend(self.first.get().map(|&token| Event::new(Readiness::IN, token)));
+            if let Some(&token) = self.first.get() {
+                events.push(Event::new(Readiness::IN, token));
+            }
             return Woken::empty();
         }
         if woken.contains(Woken::OTHERS) { self.report_others(events, room, woken) } else { woken }

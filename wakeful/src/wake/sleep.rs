@@ -13,12 +13,22 @@ bitflags! {
     /// Who woke since the last report.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Woken: u8 {
+        /// The poller slept, or was about to, so the kernel has been called or is going to be.
+        const ASLEEP = ASLEEP;
         /// The first waker that ever was. Most pollers have no other, so it is told by this bit alone.
         const FIRST = 4;
         /// Some of the other wakers: those that [`Wakers`](super::Wakers) tells.
         const OTHERS = 8;
         /// One that ends a wait, whether there is something to report or not.
         const END = 16;
+    }
+}
+
+impl Woken {
+    /// Whether anybody did.
+    #[inline]
+    pub(crate) fn is_any(self) -> bool {
+        self.intersects(Woken::FIRST | Woken::OTHERS | Woken::END)
     }
 }
 
@@ -71,7 +81,7 @@ impl Sleep {
                 .unwrap_or_else(|found| found),
             found => found,
         };
-        Woken::from_bits_truncate(found).is_empty()
+        !Woken::from_bits_truncate(found).is_any()
     }
 
     /// Poller: about to look without waiting, or back from a wait. Who woke; their report is now up to
@@ -113,6 +123,6 @@ impl Sleep {
         // or a waker's, its thread sees the other's and calls the kernel.
         let exported = self.exported.swap(true, Ordering::SeqCst);
         let woken = Woken::from_bits_truncate(self.state.load(Ordering::SeqCst));
-        !exported && !woken.is_empty()
+        !exported && woken.is_any()
     }
 }
