@@ -36,6 +36,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("wake-self", wake_self),
     ("same-interest", same_interest),
     ("other-interest", other_interest),
+    ("interest-and-back", interest_and_back),
     ("accept-one", accept_one),
     ("register", register),
     ("file-one", file_one),
@@ -201,11 +202,26 @@ fn same_interest(poll: &mut Poll, _: &mut Events) -> Result {
     counted(|| Ok(left.set_interest(Interest::READABLE)?))
 }
 
-fn other_interest(poll: &mut Poll, _: &mut Events) -> Result {
+fn other_interest(poll: &mut Poll, events: &mut Events) -> Result {
     let (left, _right) = UnixStream::pair()?;
     let mut left = poll.registry().register_owned(left, Token(0), Interest::READABLE)?;
     let mut interests = [Interest::WRITABLE, Interest::READABLE].into_iter().cycle();
-    counted(|| Ok(left.set_interest(interests.next().ok_or("no interest")?)?))
+    poll.poll(events, Some(Duration::ZERO))?;
+    counted(|| {
+        left.set_interest(interests.next().ok_or("no interest")?)?;
+        Ok(poll.poll(events, Some(Duration::ZERO))?)
+    })
+}
+
+fn interest_and_back(poll: &mut Poll, events: &mut Events) -> Result {
+    let (left, _right) = UnixStream::pair()?;
+    let mut left = poll.registry().register_owned(left, Token(0), Interest::READABLE)?;
+    poll.poll(events, Some(Duration::ZERO))?;
+    counted(|| {
+        left.set_interest(Interest::READABLE | Interest::WRITABLE)?;
+        left.set_interest(Interest::READABLE)?;
+        Ok(poll.poll(events, Some(Duration::ZERO))?)
+    })
 }
 
 fn accept_one(poll: &mut Poll, events: &mut Events) -> Result {

@@ -129,8 +129,10 @@ fn waking_oneself_costs_no_more_than_the_poll() {
 fn the_same_interest_is_none_and_another_is_one() {
     expect("same-interest", "epoll", &[]);
     expect("same-interest", "poll", &[]);
-    expect("other-interest", "epoll", &[("epoll_ctl", 100)]);
-    expect("other-interest", "poll", &[]);
+    expect("other-interest", "epoll", &[("epoll_ctl", 100), ("epoll_wait", 100)]);
+    expect("other-interest", "poll", &[("ppoll", 100)]);
+    // There and back before the poll: as if nothing had been asked.
+    expect("interest-and-back", "epoll", &[("epoll_wait", 100)]);
 }
 
 #[test]

@@ -250,7 +250,7 @@ fn forward(fd: &OwnedFd, mut stream: &UnixStream) -> io::Result<()> {
     }
 }
 
-source_by_descriptor!([T: AsFd] FdSource<T>, |source| source.inner.raw_fd());
+source_by_descriptor!([T: AsFd] FdSource<T>, |source| source.inner.raw_fd(), owned);
 
 /// The descriptor to wait for, which is not the owner's if there is a [`Fallback`].
 impl<T: AsFd> AsFd for FdSource<T> {

@@ -141,7 +141,7 @@ macro_rules! source {
 /// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor.
 macro_rules! lender {
     ($name:ident) => {
-        crate::event::source_by_descriptor!([] $name, |source| source.inner.raw_fd());
+        crate::event::source_by_descriptor!([] $name, |source| source.inner.raw_fd(), owned);
 
         impl std::os::fd::AsFd for $name {
             #[inline]

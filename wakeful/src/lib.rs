@@ -71,6 +71,7 @@ pub mod watch;
 
 mod backend;
 mod capabilities;
+mod deferred;
 mod fd_source;
 mod interest;
 mod interruptions;

@@ -123,7 +123,8 @@ impl Poll {
     /// # Errors
     ///
     /// [`Interrupted`](io::ErrorKind::Interrupted): a signal handler ran. Nothing is lost; poll
-    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
+    /// again. `ENOMEM` and the like, of a change of [interest](crate::Registered::set_interest) that was put
+    /// off: it is tried again with the next poll. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         if events.capacity() == 0 {
@@ -134,6 +135,7 @@ impl Poll {
             ));
         }
         let shared = self.registry.shared();
+        shared.deferred.apply(&*shared.adapter)?;
         if !self.timers.is_empty() || shared.wake.sleep.is_in_use() || rearm::is_in_use() {
             return self.poll_with_all(events, timeout);
         }
@@ -265,7 +267,7 @@ impl Memory {
         events: &mut Events,
         timeout: Option<Duration>,
     ) -> io::Result<End> {
-        let Shared { adapter, wake } = shared;
+        let Shared { adapter, wake, .. } = shared;
         let sleep = &wake.sleep;
         if !sleep.is_in_use() {
             let waited = adapter.wait(&mut events.buffer, timeout);
@@ -320,7 +322,7 @@ impl Memory {
         woken: Woken,
         left: Woken,
     ) -> io::Result<End> {
-        let Shared { adapter, wake } = shared;
+        let Shared { adapter, wake, .. } = shared;
         let rang = *waited.as_ref().unwrap_or(&false);
         // Who woke a sleeping poller calls the kernel once, perhaps after the poller has found out.
         match (woken.contains(Woken::ASLEEP) && woken.is_any(), rang) {

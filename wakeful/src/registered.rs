@@ -2,11 +2,13 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::ops::Deref;
+use std::os::fd::AsRawFd;
 
 use wakeful_kernel::guard::{Guard, LastWord};
 
+use crate::deferred::Place;
 use crate::event::Source;
-use crate::{Interest, Registry, Token};
+use crate::{Interest, Registry, Token, Trigger};
 
 /// A source together with its registration.
 ///
@@ -41,6 +43,8 @@ struct Registration<S: Source> {
     registry: Registry,
     token: Token,
     interest: Interest,
+    /// Where a change of the interest may have been put off to.
+    place: Place,
 }
 
 impl<S: Source> LastWord for Registration<S> {
@@ -65,7 +69,13 @@ impl<S: Source> Registered<S> {
         match registry.register(&mut source, token, interest) {
             Ok(()) => {
                 let registry = registry.share();
-                let inner = Guard::new(Registration { source, registry, token, interest });
+                let inner = Guard::new(Registration {
+                    source,
+                    registry,
+                    token,
+                    interest,
+                    place: Place::default(),
+                });
                 Ok(Registered { inner })
             }
             Err(error) => Err(SourceError { source, error }),
@@ -90,17 +100,44 @@ impl<S: Source> Registered<S> {
     /// Waits for something else from now on. Makes no system call if the interest is the same, which
     /// also means that it does not re-arm: that is [`rearm`](Registered::rearm).
     ///
+    /// On the thread that polls, a change waits for the next poll, which applies the last one; what is
+    /// taken back before that costs no system call and has no effect, neither on the kernel's side nor on
+    /// what is reported. So a server may ask for room to write as soon as it has something to write, and
+    /// withdraw that once it is written. On any other thread, or for a one-shot trigger, a
+    /// [source without a descriptor](Source::descriptor), or a `Poll` whose own descriptor has been lent out,
+    /// a change is made at once.
+    ///
     /// # Errors
     ///
-    /// Those of [`Registry::reregister`]; the earlier interest stays.
+    /// Those of [`Registry::reregister`]; the earlier interest stays. If the change waits, the poll tells
+    /// them.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
         if interest == self.inner.interest {
             return Ok(());
         }
-        self.reregister(self.inner.token, interest)?;
+        if !self.put_off(interest) {
+            self.reregister(self.inner.token, interest)?;
+        }
         self.inner.interest = interest;
         Ok(())
+    }
+
+    /// Leaves a change of interest to the next poll, if that makes no difference to anybody.
+    fn put_off(&mut self, wanted: Interest) -> bool {
+        let Registration { source, registry, token, interest, place } = &mut *self.inner;
+        let is_oneshot = |interest: &Interest| {
+            matches!(interest.trigger(), Trigger::Oneshot | Trigger::EdgeOneshot)
+        };
+        let Some(fd) = source.descriptor() else {
+            return false;
+        };
+        if is_oneshot(interest) || is_oneshot(&wanted) {
+            return false;
+        }
+        crate::trace::registration!("reregister", *token, wanted);
+        let deferred = &registry.shared().deferred;
+        deferred.put_off(place, fd.as_raw_fd(), *token, *interest, wanted)
     }
 
     /// Reports under another token from now on. Makes no system call if the token is the same.
@@ -132,7 +169,7 @@ impl<S: Source> Registered<S> {
     ///
     /// Those of [`Registry::reregister`].
     pub fn rearm(&mut self, directions: Interest) -> io::Result<()> {
-        use crate::Trigger::{Edge, EdgeOneshot, Level, Oneshot};
+        use Trigger::{Edge, EdgeOneshot, Level, Oneshot};
         let trigger = self.inner.interest.trigger();
         let armed = match trigger {
             Edge | Level => self.inner.interest,

@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use crate::backend::Adapter;
+use crate::deferred::Deferred;
 use crate::event::Source;
 use crate::rearm::{self, Cause, Direction};
 use crate::registered::{Registered, SourceError};
@@ -15,15 +16,17 @@ use crate::{Capabilities, Interest, Token};
 pub(crate) struct Shared {
     pub(crate) adapter: Arc<dyn Adapter>,
     pub(crate) wake: Wake,
+    pub(crate) deferred: Deferred,
 }
 
 impl Shared {
     pub(crate) fn new(adapter: Arc<dyn Adapter>) -> Shared {
-        Shared { adapter, wake: Wake::default() }
+        Shared { adapter, wake: Wake::default(), deferred: Deferred::default() }
     }
 
     /// Lends the backend's descriptor to the outside, for an outer loop to sleep on.
     fn export(&self) -> BorrowedFd<'_> {
+        self.deferred.lend(&*self.adapter);
         if self.wake.sleep.export() {
             // A failure leaves the wake-up for the next poll; there is nobody to tell.
             let _ = self.adapter.wake();
@@ -173,10 +176,12 @@ impl Registry {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
+        self.shared.deferred.withdraw(fd);
         self.shared.adapter.reregister(fd, token, interest)
     }
 
     pub(crate) fn deregister_fd(&self, fd: RawFd) -> io::Result<()> {
+        self.shared.deferred.withdraw(fd);
         self.shared.adapter.deregister(fd)
     }
 }

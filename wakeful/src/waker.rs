@@ -86,7 +86,7 @@ impl Waker {
     /// None in practice: those of write(2) on the kernel's object.
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
-        let Shared { adapter, wake } = &*self.shared;
+        let Shared { adapter, wake, .. } = &*self.shared;
         match &self.key {
             Some(key) => wake.wake(key, || adapter.wake()),
             None => wake.end(|| adapter.wake()),

@@ -17,8 +17,6 @@ pub(super) fn rows() -> Vec<Row> {
             .candidate("mio", move || MioPair::new(kind), toggle_by_mio)
             .goal("mio", of_mio)
             .goal("without toggling", 1.03)
-            .remark("each change is a system call, as with mio: none is put off until the wait, so that its errors are told \
-                     where they arise and another thread's wait sees it at once")
     };
     let redundant = Row::new("the same interest again", "call")
         .counted()

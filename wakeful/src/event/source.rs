@@ -1,4 +1,5 @@
 use std::io;
+use std::os::fd::BorrowedFd;
 
 use crate::{Interest, Registry, Token};
 
@@ -46,6 +47,15 @@ pub trait Source {
 
     /// Ends the registration; see [`Registry::deregister`].
     fn deregister(&mut self, registry: &Registry) -> io::Result<()>;
+
+    /// The descriptor of a source that is just that: it registers this descriptor and no other, passes
+    /// token and interest on as they come, and keeps it open for as long as it lives. All others say
+    /// `None`, as they do by default.
+    ///
+    /// It is what [`Registered::set_interest`](crate::Registered::set_interest) needs to save system calls.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 macro_rules! delegate {
@@ -72,15 +82,20 @@ macro_rules! delegate {
             fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
                 (**self).deregister(registry)
             }
+
+            fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+                (**self).descriptor()
+            }
         }
     )+};
 }
 
 delegate!(Box<S>, &mut S);
 
-/// Makes a source of a type of this crate's that can tell its descriptor.
+/// Makes a source of a type of this crate's that can tell its descriptor, and with `owned`, after the
+/// description, of one that keeps it and lends it as well.
 macro_rules! source_by_descriptor {
-    ([$($generics:tt)*] $type:ty, $descriptor:expr) => {
+    ([$($generics:tt)*] $type:ty, $descriptor:expr $(, $owned:ident)?) => {
         impl<$($generics)*> $crate::event::Source for $type {
             fn register(
                 &mut self,
@@ -106,6 +121,14 @@ macro_rules! source_by_descriptor {
                 let descriptor: fn(&Self) -> std::os::fd::RawFd = $descriptor;
                 registry.deregister_fd(descriptor(self))
             }
+
+            $($crate::event::source_by_descriptor!(@$owned);)?
+        }
+    };
+    (@owned) => {
+        #[inline]
+        fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+            Some(std::os::fd::AsFd::as_fd(self))
         }
     };
 }

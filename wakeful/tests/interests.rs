@@ -1,0 +1,279 @@
+//! Interests that change: at once where somebody waits, with the next poll where nobody does.
+
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::thread;
+
+use common::{Loop, QUIET, every_backend};
+use wakeful::event::Source;
+use wakeful::net::UnixStream;
+use wakeful::{Backend, Interest, Registered, SourceError, Token, Trigger};
+
+const READABLE: Interest = Interest::READABLE.with_trigger(Trigger::Level);
+const WRITABLE: Interest = Interest::WRITABLE.with_trigger(Trigger::Level);
+
+/// A stream that is writable and has nothing to read, in a poller that this thread has polled.
+fn stream(backend: Backend) -> (Loop, Registered<UnixStream>, UnixStream) {
+    let mut events = Loop::new(backend);
+    let (stream, peer) = UnixStream::pair().unwrap();
+    let stream = events.registry().register_owned(stream, Token(0), READABLE).unwrap();
+    events.expect_silence();
+    (events, stream, peer)
+}
+
+every_backend! {
+    fn a_change_counts_for_the_next_poll(backend) {
+        let (mut events, mut stream, mut peer) = stream(backend);
+        stream.set_interest(WRITABLE).unwrap();
+        assert_eq!(stream.interest(), WRITABLE);
+        let event = events.expect_writable(Token(0));
+        assert!(!event.is_readable(), "{event:?}");
+        stream.set_interest(READABLE).unwrap();
+        events.expect_silence();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(0));
+    }
+
+    fn of_several_changes_the_last_counts(backend) {
+        let (mut events, mut stream, _peer) = stream(backend);
+        stream.set_interest(WRITABLE).unwrap();
+        stream.set_interest(Interest::PRIORITY.with_trigger(Trigger::Level)).unwrap();
+        stream.set_interest(WRITABLE | Interest::READABLE).unwrap();
+        events.expect_writable(Token(0));
+        stream.set_interest(WRITABLE).unwrap();
+        stream.set_interest(READABLE).unwrap();
+        events.expect_silence();
+    }
+
+    fn a_change_that_is_taken_back_has_no_effect(backend) {
+        let (mut events, mut stream, mut peer) = stream(backend);
+        for _ in 0..3 {
+            stream.set_interest(WRITABLE | Interest::READABLE).unwrap();
+            stream.set_interest(READABLE).unwrap();
+            events.expect_silence();
+        }
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(0));
+    }
+
+    fn edges_that_are_asked_for_anew(backend) {
+        let (mut events, mut stream, mut peer) = stream(backend);
+        stream.set_interest(Interest::READABLE).unwrap();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(0));
+        stream.set_interest(Interest::READABLE | Interest::WRITABLE).unwrap();
+        let event = events.expect_writable(Token(0));
+        assert!(event.is_readable(), "not drained: {event:?}");
+    }
+
+    fn many_change_in_turns(backend) {
+        let mut events = Loop::with_capacity(backend, 256);
+        let mut streams: Vec<_> = (0..64)
+            .map(|index| {
+                let (stream, peer) = UnixStream::pair().unwrap();
+                let stream =
+                    events.registry().register_owned(stream, Token(index), READABLE).unwrap();
+                (stream, peer)
+            })
+            .collect();
+        events.expect_silence();
+        for round in 0..6 {
+            for (stream, _) in &mut streams {
+                stream.set_interest(WRITABLE).unwrap();
+            }
+            // Some take it back, from the first to the last or the other way round.
+            let takes_back = |index: usize| index % 3 == round % 3;
+            let mut indices: Vec<_> = (0..streams.len()).filter(|&it| takes_back(it)).collect();
+            if round % 2 == 0 {
+                indices.reverse();
+            }
+            for index in indices {
+                streams[index].0.set_interest(READABLE).unwrap();
+            }
+            let mut found: Vec<_> =
+                events.poll(common::DEADLINE).iter().map(|event| event.token().0).collect();
+            found.sort_unstable();
+            let expected: Vec<_> = (0..streams.len()).filter(|&it| !takes_back(it)).collect();
+            assert_eq!(found, expected, "round {round}");
+            for (stream, _) in &mut streams {
+                stream.set_interest(READABLE).unwrap();
+            }
+            events.expect_silence();
+        }
+    }
+
+    fn by_another_thread_during_a_wait(backend) {
+        let (mut events, mut stream, peer) = stream(backend);
+        let thread = thread::spawn(move || {
+            thread::sleep(QUIET);
+            stream.set_interest(WRITABLE).unwrap();
+            (stream, peer)
+        });
+        events.expect_writable(Token(0));
+        thread.join().unwrap();
+    }
+
+    fn by_the_thread_that_polled_while_another_waits(backend) {
+        let (mut events, mut stream, _peer) = stream(backend);
+        let thread = thread::spawn(move || {
+            events.expect_writable(Token(0));
+            events
+        });
+        thread::sleep(QUIET);
+        stream.set_interest(WRITABLE).unwrap();
+        let mut events = thread.join().unwrap();
+        // And back here, where it is not yet known that this thread polls.
+        stream.set_interest(READABLE).unwrap();
+        events.expect_silence();
+    }
+
+    fn put_off_here_and_polled_elsewhere(backend) {
+        let (mut events, mut stream, _peer) = stream(backend);
+        stream.set_interest(WRITABLE).unwrap();
+        thread::spawn(move || events.expect_writable(Token(0))).join().unwrap();
+    }
+
+    fn changed_again_elsewhere(backend) {
+        let (mut events, mut stream, peer) = stream(backend);
+        stream.set_interest(WRITABLE).unwrap();
+        let thread = thread::spawn(move || {
+            stream.set_interest(READABLE).unwrap();
+            (stream, peer)
+        });
+        let (_stream, mut peer) = thread.join().unwrap();
+        events.expect_silence();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(0));
+    }
+
+    fn a_new_token_and_a_new_interest_at_once(backend) {
+        let (mut events, mut stream, _peer) = stream(backend);
+        stream.set_interest(WRITABLE).unwrap();
+        stream.set_token(Token(1)).unwrap();
+        events.expect_writable(Token(1));
+        stream.set_interest(READABLE).unwrap();
+        stream.set_interest(WRITABLE).unwrap();
+        assert_eq!(events.expect_writable(Token(1)).token(), Token(1));
+    }
+
+    fn armed_anew_with_the_new_interest(backend) {
+        let (mut events, mut stream, _peer) = stream(backend);
+        stream.set_interest(Interest::WRITABLE).unwrap();
+        stream.rearm(Interest::WRITABLE).unwrap();
+        events.expect_writable(Token(0));
+        events.expect_silence();
+        stream.rearm(Interest::WRITABLE).unwrap();
+        events.expect_writable(Token(0));
+    }
+
+    fn one_shots_change_as_well(backend) {
+        let (mut events, mut stream, mut peer) = stream(backend);
+        let once = |interest: Interest| interest.with_trigger(Trigger::Oneshot);
+        stream.set_interest(WRITABLE).unwrap();
+        stream.set_interest(once(Interest::WRITABLE)).unwrap();
+        events.expect_writable(Token(0));
+        events.expect_silence();
+        stream.set_interest(once(Interest::READABLE)).unwrap();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(0));
+        stream.set_interest(WRITABLE).unwrap();
+        events.expect_writable(Token(0));
+    }
+
+    fn a_change_goes_with_its_registration(backend) {
+        let (mut events, mut stream, mut peer) = stream(backend);
+        stream.set_interest(WRITABLE).unwrap();
+        let mut stream = stream.deregister().map_err(SourceError::into_source).unwrap();
+        events.registry().register(&mut stream, Token(1), READABLE).unwrap();
+        events.expect_silence();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(1));
+        events.registry().deregister(&mut stream).unwrap();
+    }
+
+    fn a_change_goes_with_its_descriptor(backend) {
+        let mut events = Loop::new(backend);
+        // By a number that no other test of this process takes in between.
+        let number = 900 + backend as i32;
+        let place = |stream: UnixStream| {
+            // SAFETY: the call takes integers, and the number is nobody's.
+            assert_eq!(unsafe { libc::dup3(stream.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
+            // SAFETY: the call succeeded, so it is open, and nothing else owns it.
+            UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) })
+        };
+        let (first, _first_peer) = UnixStream::pair().unwrap();
+        let mut first =
+            events.registry().register_owned(place(first), Token(0), READABLE).unwrap();
+        events.expect_silence();
+        first.set_interest(WRITABLE).unwrap();
+        drop(first);
+        let (second, mut peer) = UnixStream::pair().unwrap();
+        let second = events.registry().register_owned(place(second), Token(1), READABLE).unwrap();
+        assert_eq!(second.as_fd().as_raw_fd(), number);
+        events.expect_silence();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(1));
+    }
+
+    fn an_outer_loop_sees_changes_without_a_poll_of_the_inner(backend) {
+        let (mut inner, mut stream, _peer) = stream(backend);
+        if !inner.poll.capabilities().nests {
+            return;
+        }
+        // Put off, and applied when the descriptor is lent out.
+        stream.set_interest(WRITABLE).unwrap();
+        let mut outer = Loop::new(backend);
+        outer.registry().register(&mut inner.poll, Token(7), READABLE).unwrap();
+        outer.expect_readable(Token(7));
+        inner.expect_writable(Token(0));
+        stream.set_interest(READABLE).unwrap();
+        outer.expect_silence();
+        // And not put off any more.
+        stream.set_interest(WRITABLE).unwrap();
+        outer.expect_readable(Token(7));
+        outer.registry().deregister(&mut inner.poll).unwrap();
+    }
+
+    fn a_source_of_sources_changes_at_once(backend) {
+        struct Two(UnixStream, UnixStream);
+        impl Source for Two {
+            fn register(
+                &mut self,
+                registry: &wakeful::Registry,
+                token: Token,
+                interest: Interest,
+            ) -> std::io::Result<()> {
+                self.0.register(registry, token, interest)?;
+                self.1.register(registry, token, interest)
+            }
+            fn reregister(
+                &mut self,
+                registry: &wakeful::Registry,
+                token: Token,
+                interest: Interest,
+            ) -> std::io::Result<()> {
+                self.0.reregister(registry, token, interest)?;
+                self.1.reregister(registry, token, interest)
+            }
+            fn deregister(&mut self, registry: &wakeful::Registry) -> std::io::Result<()> {
+                self.0.deregister(registry)?;
+                self.1.deregister(registry)
+            }
+        }
+        let mut events = Loop::new(backend);
+        let ((one, _peer), (other, mut peer)) =
+            (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+        let two = Two(one, other);
+        assert!(two.descriptor().is_none() && two.1.descriptor().is_some());
+        let mut two = events.registry().register_owned(two, Token(0), WRITABLE).unwrap();
+        events.expect_writable(Token(0));
+        two.set_interest(READABLE).unwrap();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(0));
+        assert_eq!((&two.1).read(&mut [0; 8]).unwrap(), 1);
+    }
+}
