@@ -19,7 +19,7 @@ use wakeful_kernel::descriptor::{is_nonblocking, set_nonblocking};
 use wakeful_kernel::epoll::{Epoll, Flags};
 use wakeful_kernel::linux::{
     Clock, EventFd, ExitState, Expiry, Inotify, PidFd, Semantics, SignalFd, TimerFd,
-    WatchDescriptor, WatchFlags,
+    WatchDescriptor, WatchFlags, set_timer_slack, timer_slack,
 };
 use wakeful_kernel::pipe::pipe;
 use wakeful_kernel::poll::{PollFd, poll};
@@ -46,6 +46,27 @@ fn eventfd_refusals_say_what_to_do() {
     let error = counter.write(u64::MAX - 1).unwrap_err();
     assert!(error.to_string().contains("read it first"), "{error}");
     assert_eq!(counter.read().unwrap(), 1, "a refused write adds nothing");
+}
+
+#[test]
+fn timer_slack_is_a_threads_own_and_inherited() {
+    let (exact, coarse) = (Duration::from_nanos(1), Duration::from_millis(3));
+    let of_a_thread = || std::thread::spawn(|| timer_slack().unwrap()).join().unwrap();
+    let test = move || {
+        let before = timer_slack().unwrap();
+        set_timer_slack(Some(Duration::ZERO)).unwrap();
+        assert_eq!(timer_slack().unwrap(), exact);
+        assert_eq!(of_a_thread(), exact);
+        set_timer_slack(Some(coarse)).unwrap();
+        assert_eq!(timer_slack().unwrap(), coarse);
+        set_timer_slack(None).unwrap();
+        assert_eq!(timer_slack().unwrap(), before);
+        assert_eq!(of_a_thread(), before);
+        set_timer_slack(Some(Duration::MAX)).unwrap();
+        assert!(timer_slack().unwrap() > Duration::from_secs(1));
+    };
+    // On a thread that nobody uses afterwards.
+    std::thread::spawn(test).join().unwrap();
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl Poll {
     /// `None` waits without end, `Some(Duration::ZERO)` not at all. A wait without events is never
     /// shorter than its timeout, unless a signal interrupted it, which is an error, or a
     /// [waker without events](Waker::without_event) ended it. It is as exact as
-    /// [`Capabilities::timeout_resolution`] and the kernel's timer slack (50 µs on Linux) allow.
+    /// [`Capabilities::timeout_resolution`] and the kernel's timer slack allow (50 µs on Linux, which
+    /// `wakeful_kernel::linux::set_timer_slack` changes for a thread).
     ///
     /// `events` is emptied first. What finds no room comes with the next poll; descriptors, wakers and
     /// timers do not starve one another.

@@ -139,7 +139,7 @@ impl Epoll {
     /// `epoll_pwait2(self, events, capacity, timeout, mask)`—Waits to the nanosecond, without the
     /// fallback of [`wait`](Epoll::wait).
     ///
-    /// The timer slack of the thread (50 µs unless changed by prctl(2)) is added by the kernel.
+    /// The kernel adds the [timer slack](crate::linux::set_timer_slack) of the thread, 50 µs by default.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The descriptors by which Linux reports that something happened, one type and one file each.
+//! The descriptors by which Linux reports that something happened, one type and one file each, and how exact
+//! its waits are.
 
 mod eventfd;
 mod inotify;
@@ -15,6 +16,7 @@ mod pidfd;
 ))]
 mod ring;
 mod signalfd;
+mod timer_slack;
 mod timerfd;
 
 pub use eventfd::{EventFd, EventFdError, EventFdReadError, EventFdWriteError, Semantics};
@@ -36,6 +38,7 @@ pub use pidfd::{ExitState, PidFd, PidFdOpenError, PidFdSignalError, PidFdWaitErr
 #[doc(inline)]
 pub use ring::{Ring, RingError};
 pub use signalfd::{SignalFd, SignalFdError, SignalFdReadError, SignalInfo};
+pub use timer_slack::{SetTimerSlackError, TimerSlackError, set_timer_slack, timer_slack};
 pub use timerfd::{
     Clock, Expiry, TimerFd, TimerFdError, TimerFdReadError, TimerFdSetError, TimerState,
 };

@@ -1,4 +1,4 @@
-use libc::{c_int, c_long, c_uint, sigset_t};
+use libc::{c_int, c_long, c_uint, c_ulong, sigset_t};
 
 pub use libc::{
     eventfd, inotify_add_watch, inotify_event, inotify_init1, itimerspec, signalfd,
@@ -160,6 +160,18 @@ pub unsafe fn pidfd_send_signal(
 ) -> c_int {
     // SAFETY: `info` is as the caller promised.
     unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd, signal, info, flags) as c_int }
+}
+
+/// `int prctl(PR_SET_TIMERSLACK, unsigned long slack)`
+pub fn set_timer_slack(slack: c_ulong) -> c_long {
+    // SAFETY: the call takes integers, and changes nothing but how long this thread's waits take.
+    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_TIMERSLACK, slack, 0, 0, 0) }
+}
+
+/// `int prctl(PR_GET_TIMERSLACK)`; in the C library's `int` some have no room.
+pub fn timer_slack() -> c_long {
+    // SAFETY: the call takes integers, and only tells.
+    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) }
 }
 
 #[cfg(test)]
