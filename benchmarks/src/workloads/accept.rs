@@ -6,19 +6,21 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use anyhow::Result;
 use tempfile::TempDir;
 
 use super::sockets::Kind;
+use crate::clock::Clock;
 use crate::row::Row;
 
 pub(super) fn rows() -> Vec<Row> {
     let row = |kind: Kind, at_once: usize, of_mio| {
         let name = format!("short connections, {}, {at_once} at a time", kind.name());
         Row::new(name, "connection")
-            .candidate("wakeful", move || Server::<Wakeful>::new(kind, at_once), Server::run)
-            .candidate("mio", move || Server::<Mio>::new(kind, at_once), Server::run)
+            .measured("wakeful", move || Server::<Wakeful>::new(kind, at_once), Server::run)
+            .measured("mio", move || Server::<Mio>::new(kind, at_once), Server::run)
             .goal("mio", of_mio)
             .remark("by mio as in its own example: accept until it would block, register, read when told to")
     };
@@ -99,15 +101,19 @@ impl<S: Serve> Server<S> {
         Ok(Server { serves, at_once, clients: Clients::start(address), _folder: folder })
     }
 
-    fn run(&mut self, count: usize) -> Result<()> {
+    /// Only what the server does counts, not that it waits here for the clients to come.
+    fn run(&mut self, count: usize) -> Result<Duration> {
+        let mut spent = Duration::ZERO;
         let mut left = count;
         while left > 0 {
             let some = self.at_once.min(left);
             self.clients.connect(some)?;
+            let before = Clock::Thread.now();
             self.serves.serve(some)?;
+            spent += Clock::Thread.now() - before;
             left -= some;
         }
-        Ok(())
+        Ok(spent)
     }
 }
 
