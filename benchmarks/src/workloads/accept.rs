@@ -21,8 +21,12 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new(name, "connection")
             .measured("wakeful", move || Server::<Wakeful>::new(kind, at_once), Server::run)
             .measured("mio", move || Server::<Mio>::new(kind, at_once), Server::run)
+            .measured("no poller", move || Server::<Blocking>::new(kind, at_once), Server::run)
             .goal("mio", of_mio)
-            .remark("by mio as in its own example: accept until it would block, register, read when told to")
+            .remark(
+                "by mio as in its own example: accept until it would block, register, read when told to; without a \
+                 poller the thread calls accept and waits: less cannot be done for a connection",
+            )
     };
     vec![
         row(Kind::Tcp, 1, 0.80),
@@ -174,6 +178,38 @@ impl Serve for Wakeful {
                         served += 1;
                     }
                 }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// By calls that block, each of which finds what it waits for: what every server has to do.
+enum Blocking {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+impl Serve for Blocking {
+    fn new(kind: Kind, path: PathBuf) -> Result<(Blocking, Address)> {
+        Ok(match kind {
+            Kind::Tcp => {
+                let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                let address = Address::Tcp(listener.local_addr()?);
+                (Blocking::Tcp(listener), address)
+            }
+            Kind::Unix => {
+                let listener = std::os::unix::net::UnixListener::bind(&path)?;
+                (Blocking::Unix(listener), Address::Unix(path))
+            }
+        })
+    }
+
+    fn serve(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            match self {
+                Blocking::Tcp(listener) => answer(&mut listener.accept()?.0)?,
+                Blocking::Unix(listener) => answer(&mut listener.accept()?.0)?,
             }
         }
         Ok(())
