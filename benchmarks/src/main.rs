@@ -4,6 +4,7 @@
 
 mod clock;
 mod counts;
+mod http_hyper;
 mod http_tokio;
 mod http_wakeful;
 mod latency;
@@ -59,6 +60,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match arguments.serve.as_deref() {
         Some("wakeful") => return Ok(http_wakeful::serve()?),
+        Some("hyper") => return Ok(http_hyper::serve()?),
         Some(_) => return Ok(http_tokio::serve()?),
         None => {}
     }

@@ -1,8 +1,13 @@
-//! The HTTP server of the benchmarks, on tokio, on wakeful.
+//! The HTTP servers of the benchmarks, on tokio, on wakeful.
 
+#[path = "../../src/http_hyper.rs"]
+mod http_hyper;
 #[path = "../../src/http_tokio.rs"]
 mod http_tokio;
 
 fn main() -> std::io::Result<()> {
-    http_tokio::serve()
+    match std::env::args().nth(1).as_deref() {
+        Some("hyper") => http_hyper::serve(),
+        _ => http_tokio::serve(),
+    }
 }
