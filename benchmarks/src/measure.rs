@@ -94,6 +94,12 @@ pub(crate) fn measure(row: Row, effort: &Effort) -> Result<Outcome> {
     let mut costs = vec![Vec::new(); works.len()];
     for round in 0..=effort.rounds {
         for (number, (name, work)) in works.iter_mut().enumerate() {
+            if let Some(candidate) =
+                row.candidates.iter().find(|it| row.is_fresh && it.name == *name)
+            {
+                *work = (candidate.set_up)().with_context(|| format!("{name}, anew"))?;
+                work(counts[number].div_ceil(8))?;
+            }
             let cost =
                 timed(work, counts[number]).with_context(|| format!("{name} in round {round}"))?;
             // The first round warms up.

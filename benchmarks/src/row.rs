@@ -35,6 +35,9 @@ pub(crate) struct Row {
     pub(crate) most: usize,
     /// And not fewer either.
     pub(crate) is_exact: bool,
+    /// Set up anew for each round: where memory happens to lie makes a difference of up to 7 %, and that is
+    /// to be drawn anew each time.
+    pub(crate) is_fresh: bool,
     /// Whether system calls are counted by running it under strace.
     pub(crate) is_counted: bool,
     /// Why a goal is missed, if that is known.
@@ -51,6 +54,7 @@ impl Row {
             goals: Vec::new(),
             most: usize::MAX,
             is_exact: false,
+            is_fresh: false,
             is_counted: false,
             remark: "",
         }
@@ -63,6 +67,11 @@ impl Row {
 
     pub(crate) fn counted(mut self) -> Row {
         self.is_counted = true;
+        self
+    }
+
+    pub(crate) fn fresh(mut self) -> Row {
+        self.is_fresh = true;
         self
     }
 

@@ -17,6 +17,7 @@ pub(super) fn rows() -> Vec<Row> {
 fn row(kind: Kind) -> Row {
     Row::new(format!("ping-pong, {}", kind.name()), "hop")
         .counted()
+        .fresh()
         .candidate("wakeful", move || WakefulPair::new(kind), WakefulPair::run)
         .candidate("raw epoll", move || Raw::new(kind), Raw::run)
         .candidate("mio", move || MioPair::new(kind), MioPair::run)

@@ -11,6 +11,7 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         Row::new("register and deregister", "pair of calls")
             .counted()
+            .fresh()
             .candidate(
                 "wakeful",
                 || {

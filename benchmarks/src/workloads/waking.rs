@@ -16,11 +16,13 @@ pub(super) fn rows() -> Vec<Row> {
     vec![
         Row::new("wake a poller that was woken", "call")
             .counted()
+            .fresh()
             .candidate("wakeful", Own::<WakefulBell>::new, Own::wake)
             .candidate("mio", Own::<MioBell>::new, Own::wake)
             .goal("mio", 0.03),
         Row::new("wake oneself and poll", "call")
             .counted()
+            .fresh()
             .candidate("wakeful", Own::<WakefulBell>::new, Own::wake_and_wait)
             .candidate("mio", Own::<MioBell>::new, Own::wake_and_wait)
             .candidate("polling", || Ok((polling::Poller::new()?, polling::Events::new())), |it, count| {
