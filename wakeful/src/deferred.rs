@@ -10,7 +10,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::backend::Adapter;
+use crate::backend::{Adapter, Selected};
 use crate::{Interest, Token};
 
 /// No descriptor: the change was withdrawn.
@@ -98,7 +98,7 @@ impl Deferred {
     ///
     /// Those of the operating system. What could not be applied waits for the next poll.
     #[inline]
-    pub(crate) fn apply(&self, adapter: &dyn Adapter) -> io::Result<()> {
+    pub(crate) fn apply(&self, adapter: &Selected) -> io::Result<()> {
         if self.poller.load(Ordering::Relaxed) == here() && !self.pending.load(Ordering::Relaxed) {
             return Ok(());
         }
@@ -106,7 +106,7 @@ impl Deferred {
     }
 
     #[cold]
-    fn take_over(&self, adapter: &dyn Adapter) -> io::Result<()> {
+    fn take_over(&self, adapter: &Selected) -> io::Result<()> {
         let mut changes = self.changes();
         self.poller.store(here(), Ordering::Relaxed);
         self.apply_all(&mut changes, adapter)
@@ -114,7 +114,7 @@ impl Deferred {
 
     /// The poller's descriptor is about to be lent out: applies what was put off, and lets nobody put off
     /// anything again.
-    pub(crate) fn lend(&self, adapter: &dyn Adapter) {
+    pub(crate) fn lend(&self, adapter: &Selected) {
         if !self.lent.load(Ordering::Acquire) {
             let mut changes = self.changes();
             // A failure comes again with the next poll, which can tell it.
@@ -123,7 +123,7 @@ impl Deferred {
         }
     }
 
-    fn apply_all(&self, changes: &mut Vec<Change>, adapter: &dyn Adapter) -> io::Result<()> {
+    fn apply_all(&self, changes: &mut Vec<Change>, adapter: &Selected) -> io::Result<()> {
         for change in changes.iter_mut().filter(|change| !change.is_void()) {
             match adapter.reregister(change.fd, change.token, change.wanted) {
                 Err(error) if !is_gone(&error) => return Err(error),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(doc)]
 use crate::Waker;
+use crate::backend::Adapter;
 use crate::event::source_by_descriptor;
 use crate::rearm;
 use crate::registry::Shared;
@@ -136,16 +137,27 @@ impl Poll {
             ));
         }
         let shared = self.registry.shared();
-        shared.deferred.apply(&*shared.adapter)?;
+        shared.deferred.apply(&shared.adapter)?;
         if !self.timers.is_empty() || shared.wake.sleep.is_in_use() || rearm::is_in_use() {
             return self.poll_with_all(events, timeout);
         }
         // Descriptors alone: the kernel does it all.
         let waited = shared.adapter.wait(&mut events.buffer, timeout);
-        if !shared.wake.sleep.is_in_use() {
-            return waited.map(drop);
+        if shared.wake.sleep.is_in_use() {
+            return self.woken_for_the_first_time(events, timeout, waited);
         }
-        match self.memory.wake_up(shared, events, waited)? {
+        waited.map(drop)
+    }
+
+    /// The first waker came into being during a wait, and may have ended it.
+    #[cold]
+    fn woken_for_the_first_time(
+        &mut self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+        waited: io::Result<bool>,
+    ) -> io::Result<()> {
+        match self.memory.wake_up(self.registry.shared(), events, waited)? {
             End::InVain => self.poll_with_all(events, timeout),
             End::Due | End::Asked => Ok(()),
         }

@@ -3,7 +3,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
-use crate::backend::Adapter;
+use crate::backend::{Adapter, Selected};
 use crate::deferred::Deferred;
 use crate::event::Source;
 use crate::rearm::{self, Cause, Direction};
@@ -14,19 +14,19 @@ use crate::{Capabilities, Interest, Token};
 /// What a poller, its registries and its wakers have in common.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) adapter: Selected,
     pub(crate) wake: Wake,
     pub(crate) deferred: Deferred,
 }
 
 impl Shared {
-    pub(crate) fn new(adapter: Arc<dyn Adapter>) -> Shared {
+    pub(crate) fn new(adapter: Selected) -> Shared {
         Shared { adapter, wake: Wake::default(), deferred: Deferred::default() }
     }
 
     /// Lends the backend's descriptor to the outside, for an outer loop to sleep on.
     fn export(&self) -> BorrowedFd<'_> {
-        self.deferred.lend(&*self.adapter);
+        self.deferred.lend(&self.adapter);
         if self.wake.sleep.export() {
             // A failure leaves the wake-up for the next poll; there is nobody to tell.
             let _ = self.adapter.wake();

@@ -2,6 +2,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use crate::backend::Adapter;
 use crate::registry::Shared;
 use crate::wake::WakerKey;
 use crate::{Registry, Token};

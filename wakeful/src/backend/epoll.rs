@@ -24,7 +24,7 @@ use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
 const EVENTFD_TOKEN: Token = Token(0xfd57_a3e1_9c44_b2d3_u64 as usize);
 
 #[derive(Debug)]
-pub(super) struct EpollAdapter {
+pub(crate) struct EpollAdapter {
     epoll: Epoll,
     wake: WakeObject,
 }

@@ -23,7 +23,7 @@ use crate::event::Event;
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
 
 #[derive(Debug)]
-pub(super) struct KqueueAdapter {
+pub(crate) struct KqueueAdapter {
     kqueue: Kqueue,
     table: Mutex<Table>,
     /// What the kernel fills, reused from wait to wait; locked for the length of a wait.

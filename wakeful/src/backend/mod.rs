@@ -35,15 +35,30 @@ pub(crate) const AVAILABLE: &[Backend] = &[
     Backend::EventPorts,
 ];
 
-pub(crate) fn create(backend: Backend) -> io::Result<Arc<dyn Adapter>> {
+/// The adapter of a poller. The best of this system is known by its type and called directly, which is a hundredth of
+/// a registration's cost.
+#[derive(Debug)]
+pub(crate) enum Selected {
+    #[cfg(kernel = "linux")]
+    Best(epoll::EpollAdapter),
+    #[cfg(kernel = "bsd")]
+    Best(kqueue::KqueueAdapter),
+    Other(Arc<dyn Adapter>),
+}
+
+pub(crate) fn create(backend: Backend) -> io::Result<Selected> {
     match backend {
-        #[cfg(backend = "epoll")]
-        Backend::Epoll => Ok(Arc::new(epoll::EpollAdapter::new()?)),
-        #[cfg(backend = "kqueue")]
-        Backend::Kqueue => Ok(Arc::new(kqueue::KqueueAdapter::new()?)),
+        #[cfg(kernel = "linux")]
+        Backend::Epoll => Ok(Selected::Best(epoll::EpollAdapter::new()?)),
+        #[cfg(kernel = "bsd")]
+        Backend::Kqueue => Ok(Selected::Best(kqueue::KqueueAdapter::new()?)),
+        #[cfg(all(backend = "epoll", not(kernel = "linux")))]
+        Backend::Epoll => Ok(Selected::Other(Arc::new(epoll::EpollAdapter::new()?))),
+        #[cfg(all(backend = "kqueue", not(kernel = "bsd")))]
+        Backend::Kqueue => Ok(Selected::Other(Arc::new(kqueue::KqueueAdapter::new()?))),
         #[cfg(backend = "event-ports")]
-        Backend::EventPorts => Ok(event_port::EventPortAdapter::new()?),
-        Backend::Poll => Ok(poll::PollAdapter::new()?),
+        Backend::EventPorts => Ok(Selected::Other(event_port::EventPortAdapter::new()?)),
+        Backend::Poll => Ok(Selected::Other(poll::PollAdapter::new()?)),
         #[allow(unreachable_patterns)]
         other => Err(io::Error::new(
             io::ErrorKind::Unsupported,
@@ -88,4 +103,53 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
 
     /// What this backend can do.
     fn capabilities(&self) -> Capabilities;
+}
+
+/// Calls a method of whichever it is.
+macro_rules! either {
+    ($selected:expr, $adapter:ident => $call:expr) => {
+        match $selected {
+            #[cfg(any(kernel = "linux", kernel = "bsd"))]
+            Selected::Best($adapter) => $call,
+            Selected::Other($adapter) => $call,
+        }
+    };
+}
+
+impl Adapter for Selected {
+    #[inline]
+    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        either!(self, adapter => adapter.register(fd, token, interest))
+    }
+
+    #[inline]
+    fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        either!(self, adapter => adapter.reregister(fd, token, interest))
+    }
+
+    #[inline]
+    fn deregister(&self, fd: RawFd) -> io::Result<()> {
+        either!(self, adapter => adapter.deregister(fd))
+    }
+
+    #[inline]
+    fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
+        either!(self, adapter => adapter.wait(events, timeout))
+    }
+
+    fn prepare_wake(&self) -> io::Result<()> {
+        either!(self, adapter => adapter.prepare_wake())
+    }
+
+    fn wake(&self) -> io::Result<()> {
+        either!(self, adapter => adapter.wake())
+    }
+
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        either!(self, adapter => adapter.descriptor())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        either!(self, adapter => adapter.capabilities())
+    }
 }
