@@ -204,8 +204,7 @@ impl Poll {
         let Poll { registry, memory, timers } = self;
         let capacity = events.capacity();
         loop {
-            let is_due = timers.is_due(now);
-            if is_due {
+            if timers.is_due(now) {
                 let room = share(&mut memory.timers_first, capacity, capacity);
                 timers.report(now, room, &mut events.buffer);
             }
@@ -214,7 +213,7 @@ impl Poll {
                 (deadline, next) => deadline.or(next),
             };
             let timeout = match until {
-                _ if is_due => Some(Duration::ZERO),
+                _ if !events.is_empty() => Some(Duration::ZERO),
                 until => until.map(|until| until.saturating_duration_since(now)),
             };
             let ended = if events.len() < capacity {

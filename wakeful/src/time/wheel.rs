@@ -26,7 +26,7 @@ const KEPT: usize = 64;
 ///
 /// Inserting, removing and resetting take constant time. Deadlines are exact: [`pop`](Wheel::pop)
 /// hands out what is due in the order of the deadlines, to the nanosecond, and those of the same
-/// nanosecond in the order in which they were inserted.
+/// nanosecond in the order in which they were inserted, unless they were reset.
 ///
 /// ```
 /// use wakeful::time::Wheel;
@@ -54,6 +54,9 @@ const KEPT: usize = 64;
 /// Slots hold copies of the deadlines, which are dealt without a look at the entries they belong to.
 /// A copy whose entry was removed or reset is stale; a slot is swept when more than three quarters of it
 /// are, which keeps removal constant in time, and memory in proportion to what there is.
+///
+/// A reset to a later time, as of a timeout after each sign of life, is a note in the entry. Its copy stays where it
+/// is; when that comes up, it is dealt by what the note says.
 pub struct Wheel<T> {
     entries: Vec<Entry<T>>,
     /// The first of the free entries.
@@ -69,6 +72,8 @@ pub struct Wheel<T> {
     occupied: [u64; LEVELS],
     heap: BinaryHeap<Reverse<Item>>,
     heap_stale: usize,
+    /// How many stale items, at most, lie nobody knows where, because their entries were noted.
+    lost: usize,
 }
 
 /// Names an entry of a [`Wheel`], and none that comes after it.
@@ -93,10 +98,25 @@ impl<T: fmt::Debug> std::error::Error for Full<T> {}
 struct Entry<T> {
     /// Of a free entry, the number of the next free one.
     deadline: u64,
+    /// Even; and odd, [`NOTED`] added, while the deadline is later than that of its item.
     generation: u32,
     /// That of its item which is not stale.
     sequence: u32,
     value: T,
+}
+
+const NOTED: u32 = 1;
+
+impl<T> Entry<T> {
+    #[inline]
+    fn is(&self, key: Key) -> bool {
+        self.generation & !NOTED == key.generation
+    }
+
+    #[inline]
+    fn is_noted(&self) -> bool {
+        self.generation & NOTED != 0
+    }
 }
 
 /// Where an item lies. It follows from the deadline and the present, because whatever the present
@@ -145,6 +165,7 @@ impl<T: Copy> Wheel<T> {
             occupied: [0; LEVELS],
             heap: BinaryHeap::new(),
             heap_stale: 0,
+            lost: 0,
         }
     }
 
@@ -171,7 +192,7 @@ impl<T: Copy> Wheel<T> {
         let index = self.allocate(value)?;
         self.count += 1;
         self.place(index, deadline);
-        Ok(Key { index, generation: self.entries[index as usize].generation })
+        Ok(Key { index, generation: self.entries[index as usize].generation & !NOTED })
     }
 
     /// Takes an entry out. `None` if it was taken out before, or popped.
@@ -187,8 +208,16 @@ impl<T: Copy> Wheel<T> {
     /// Gives an entry another deadline. False if it was taken out, or popped.
     #[inline]
     pub fn reset(&mut self, key: Key, deadline: u64) -> bool {
-        if !self.contains(key) {
+        let Some(entry) = self.entries.get_mut(key.index as usize).filter(|entry| entry.is(key))
+        else {
             return false;
+        };
+        if entry.deadline <= deadline {
+            if entry.deadline < deadline {
+                entry.deadline = deadline;
+                entry.generation |= NOTED;
+            }
+            return true;
         }
         self.forget(key.index);
         self.place(key.index, deadline);
@@ -198,14 +227,17 @@ impl<T: Copy> Wheel<T> {
     /// Whether the entry is still there.
     #[inline]
     pub fn contains(&self, key: Key) -> bool {
-        self.entries.get(key.index as usize).is_some_and(|entry| entry.generation == key.generation)
+        self.entries.get(key.index as usize).is_some_and(|entry| entry.is(key))
     }
 
     /// When to ask again what is due: nothing is before. It is the earliest deadline, or, after
-    /// removals, perhaps a while before that.
+    /// removals and resets, perhaps a while before that.
     #[inline]
     pub fn next_deadline(&mut self) -> Option<u64> {
-        self.drop_stale();
+        if self.is_empty() {
+            return None;
+        }
+        self.clear_top();
         if let Some(Reverse(item)) = self.heap.peek() {
             return Some(item.deadline);
         }
@@ -216,7 +248,7 @@ impl<T: Copy> Wheel<T> {
     #[inline]
     pub fn pop(&mut self, now: u64) -> Option<T> {
         loop {
-            self.drop_stale();
+            self.clear_top();
             if let Some(&Reverse(Item { deadline, index, .. })) = self.heap.peek() {
                 if deadline > now {
                     return None;
@@ -262,12 +294,20 @@ impl<T: Copy> Wheel<T> {
         let slot = &mut self.slots[level * SLOTS + number];
         // Without need on the way to the lowest level, where it brings the entries into the cache, many
         // at once, that are going to be popped one by one.
-        let looks = mem::take(&mut slot.stale) > 0 || level == 1;
+        let stale = mem::take(&mut slot.stale);
+        let looks = stale > 0 || level == 1;
         let mut items = mem::take(&mut slot.items);
-        for &item in &items {
-            if !looks || self.is_live(item) {
-                self.put(item);
+        if looks {
+            let mut found = 0;
+            for &item in &items {
+                match self.noted(item) {
+                    Some(item) => self.put(item),
+                    None => found += 1,
+                }
             }
+            self.find(found, stale);
+        } else {
+            items.iter().for_each(|&item| self.put(item));
         }
         if items.capacity() <= KEPT {
             items.clear();
@@ -275,10 +315,24 @@ impl<T: Copy> Wheel<T> {
         }
     }
 
-    /// Whether the item is that of its entry's last placing.
+    /// The item as its entry has noted it, unless it is stale.
     #[inline]
-    fn is_live(&self, item: Item) -> bool {
-        self.entries[item.index as usize].sequence == item.sequence
+    fn noted(&mut self, item: Item) -> Option<Item> {
+        let entry = &mut self.entries[item.index as usize];
+        if entry.sequence != item.sequence {
+            return None;
+        }
+        if !entry.is_noted() {
+            return Some(item);
+        }
+        entry.generation &= !NOTED;
+        Some(Item { deadline: entry.deadline, ..item })
+    }
+
+    /// So many stale items are gone, so many of which were known.
+    #[inline]
+    fn find(&mut self, gone: usize, known: usize) {
+        self.lost = self.lost.saturating_sub(gone.saturating_sub(known));
     }
 
     /// Places an entry anew.
@@ -326,15 +380,16 @@ impl<T: Copy> Wheel<T> {
         let unused = self.sequence.wrapping_add(1);
         let entry = &mut self.entries[index as usize];
         entry.sequence = unused;
+        if entry.is_noted() {
+            entry.generation &= !NOTED;
+            self.lose();
+            return;
+        }
         let deadline = entry.deadline;
         let Place::Slot { level, number } = self.place_of(deadline) else {
             self.heap_stale += 1;
             if self.heap_stale > self.heap.len() / 4 * 3 + TOLERATED {
-                let entries = &self.entries;
-                self.heap.retain(|&Reverse(item)| {
-                    entries[item.index as usize].sequence == item.sequence
-                });
-                self.heap_stale = 0;
+                self.sweep_heap();
             }
             return;
         };
@@ -345,26 +400,62 @@ impl<T: Copy> Wheel<T> {
         }
     }
 
+    /// The item of an entry that was noted turns stale.
+    fn lose(&mut self) {
+        self.lost += 1;
+        if self.lost > self.count / 4 * 3 + TOLERATED {
+            self.sweep_all();
+        }
+    }
+
+    #[cold]
+    fn sweep_all(&mut self) {
+        for level in 0..LEVELS {
+            let mut occupied = self.occupied[level];
+            while occupied != 0 {
+                self.sweep(level, occupied.trailing_zeros() as usize);
+                occupied &= occupied - 1;
+            }
+        }
+        self.sweep_heap();
+        self.lost = 0;
+    }
+
     #[cold]
     fn sweep(&mut self, level: usize, number: usize) {
         let (entries, slot) = (&self.entries, &mut self.slots[level * SLOTS + number]);
-        slot.stale = 0;
+        let (before, stale) = (slot.items.len(), mem::take(&mut slot.stale));
         slot.items.retain(|item| entries[item.index as usize].sequence == item.sequence);
+        let gone = before - slot.items.len();
         match slot.items.iter().map(|item| item.deadline).min() {
             Some(earliest) => slot.earliest = earliest,
             None => self.occupied[level] &= !(1 << number),
         }
+        self.find(gone, stale);
     }
 
-    /// Frees the top of the heap from what is stale.
+    #[cold]
+    fn sweep_heap(&mut self) {
+        let (before, stale) = (self.heap.len(), mem::take(&mut self.heap_stale));
+        let entries = &self.entries;
+        self.heap.retain(|&Reverse(item)| entries[item.index as usize].sequence == item.sequence);
+        self.find(before - self.heap.len(), stale);
+    }
+
+    /// Frees the top of the heap from what is stale, or due at another time by now.
     #[inline]
-    fn drop_stale(&mut self) {
+    fn clear_top(&mut self) {
         while let Some(&Reverse(item)) = self.heap.peek() {
-            if self.is_live(item) {
+            let entry = &self.entries[item.index as usize];
+            if entry.sequence == item.sequence && !entry.is_noted() {
                 return;
             }
             self.heap.pop();
-            self.heap_stale -= 1;
+            match self.noted(item) {
+                Some(item) => self.put(item),
+                None if self.heap_stale > 0 => self.heap_stale -= 1,
+                None => self.find(1, 0),
+            }
         }
     }
 
@@ -388,7 +479,7 @@ impl<T: Copy> Wheel<T> {
     #[inline]
     fn release(&mut self, index: u32) -> T {
         let entry = &mut self.entries[index as usize];
-        entry.generation = entry.generation.wrapping_add(1);
+        entry.generation = (entry.generation & !NOTED).wrapping_add(2);
         entry.deadline = self.free.into();
         self.free = index;
         self.count -= 1;
