@@ -70,7 +70,7 @@ impl Report {
 
     pub(crate) fn write(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory)?;
-        fs::write(directory.join("report.json"), serde_json::to_string_pretty(self)?)?;
+        fs::write(directory.join("report.json"), serde_json::to_string(self)?)?;
         fs::write(directory.join("report.md"), self.to_markdown())?;
         let charts = charts::all(&self.outcomes, &self.latencies)?;
         for chart in &charts {
