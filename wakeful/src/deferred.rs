@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::backend::{Adapter, Selected};
-use crate::{Interest, Token};
+use crate::{Interest, Token, Trigger};
 
-/// No descriptor: the change was withdrawn.
-const NONE: RawFd = -1;
+/// Changes of descriptors with higher numbers are not put off, so that the table of them stays small.
+const MOST: usize = 1 << 20;
 
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
@@ -26,90 +26,89 @@ pub(crate) struct Deferred {
     pending: AtomicBool,
     /// Somebody else may be asleep on the poller's descriptor.
     lent: AtomicBool,
-    changes: Mutex<Vec<Change>>,
+    changes: Mutex<Changes>,
 }
 
-#[derive(Debug)]
-struct Change {
-    fd: RawFd,
-    token: Token,
+#[derive(Debug, Default)]
+struct Changes {
+    list: Vec<Change>,
+    /// For each descriptor one more than where its change is in the list; zero if there is none.
+    places: Vec<u32>,
+}
+
+/// What is asked for another interest: the registration of a descriptor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change {
+    pub(crate) fd: RawFd,
+    pub(crate) token: Token,
     /// What the kernel knows.
-    applied: Interest,
-    wanted: Interest,
+    pub(crate) applied: Interest,
+    pub(crate) wanted: Interest,
+    /// Something that the kernel tells once, at a change, was not wanted in between. If it is now, it has to be told
+    /// anew.
+    pub(crate) missed: bool,
 }
-
-/// Where the change of a registration was put off to. It finds it there as long as there is one. Two bytes,
-/// which a registration has to spare.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Place(u16);
 
 impl Deferred {
-    fn changes(&self) -> MutexGuard<'_, Vec<Change>> {
+    fn changes(&self) -> MutexGuard<'_, Changes> {
         self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a change off, if that is allowed here and now. The descriptor must be open, and not
-    /// registered anew by others, until the change has been applied or withdrawn.
-    pub(crate) fn put_off(
-        &self,
-        place: &mut Place,
-        fd: RawFd,
-        token: Token,
-        before: Interest,
-        wanted: Interest,
-    ) -> bool {
+    /// Puts a change off, if that is allowed here and now. The descriptor must stay open until the change has
+    /// been applied or withdrawn.
+    pub(crate) fn put_off(&self, change: Change) -> bool {
         if self.poller.load(Ordering::Relaxed) != here() {
             return false;
         }
         let mut changes = self.changes();
-        if self.poller.load(Ordering::Relaxed) != here() || self.lent.load(Ordering::Relaxed) {
-            return false;
+        let is_allowed = self.poller.load(Ordering::Relaxed) == here()
+            && !self.lent.load(Ordering::Relaxed)
+            && usize::try_from(change.fd).is_ok_and(|fd| fd < MOST);
+        if is_allowed {
+            changes.put(change);
+            self.pending.store(!changes.list.is_empty(), Ordering::Relaxed);
         }
-        match changes.get_mut(usize::from(place.0)).filter(|change| change.fd == fd) {
-            Some(change) => change.wanted = wanted,
-            None => {
-                let Ok(last) = u16::try_from(changes.len()) else {
-                    return false;
-                };
-                *place = Place(last);
-                changes.push(Change { fd, token, applied: before, wanted });
-            }
-        }
-        while changes.last().is_some_and(Change::is_void) {
-            changes.pop();
-        }
-        self.pending.store(!changes.is_empty(), Ordering::Relaxed);
-        true
+        is_allowed
     }
 
-    /// The registration is about to be replaced or to end: a change of it is void.
+    /// A registration begins or is replaced, by `operation`: if that succeeds, a change from before is void.
+    #[inline]
+    pub(crate) fn replace(
+        &self,
+        fd: RawFd,
+        operation: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        if !self.pending.load(Ordering::Relaxed) {
+            return operation();
+        }
+        // Until both is done, so that nobody applies it in between.
+        let mut changes = self.changes();
+        operation()?;
+        changes.take(fd);
+        Ok(())
+    }
+
+    /// The registration is about to end.
     #[inline]
     pub(crate) fn withdraw(&self, fd: RawFd) {
         if self.pending.load(Ordering::Relaxed) {
-            for change in self.changes().iter_mut().filter(|change| change.fd == fd) {
-                change.fd = NONE;
-            }
+            self.changes().take(fd);
         }
     }
 
     /// Before a poll: applies what was put off.
-    ///
-    /// # Errors
-    ///
-    /// Those of the operating system. What could not be applied waits for the next poll.
     #[inline]
-    pub(crate) fn apply(&self, adapter: &Selected) -> io::Result<()> {
-        if self.poller.load(Ordering::Relaxed) == here() && !self.pending.load(Ordering::Relaxed) {
-            return Ok(());
+    pub(crate) fn apply(&self, adapter: &Selected) {
+        if self.poller.load(Ordering::Relaxed) != here() || self.pending.load(Ordering::Relaxed) {
+            self.take_over(adapter);
         }
-        self.take_over(adapter)
     }
 
     #[cold]
-    fn take_over(&self, adapter: &Selected) -> io::Result<()> {
+    fn take_over(&self, adapter: &Selected) {
         let mut changes = self.changes();
         self.poller.store(here(), Ordering::Relaxed);
-        self.apply_all(&mut changes, adapter)
+        self.apply_all(&mut changes, adapter);
     }
 
     /// The poller's descriptor is about to be lent out: applies what was put off, and lets nobody put off
@@ -117,34 +116,65 @@ impl Deferred {
     pub(crate) fn lend(&self, adapter: &Selected) {
         if !self.lent.load(Ordering::Acquire) {
             let mut changes = self.changes();
-            // A failure comes again with the next poll, which can tell it.
-            let _ = self.apply_all(&mut changes, adapter);
+            self.apply_all(&mut changes, adapter);
             self.lent.store(true, Ordering::Release);
         }
     }
 
-    fn apply_all(&self, changes: &mut Vec<Change>, adapter: &Selected) -> io::Result<()> {
-        for change in changes.iter_mut().filter(|change| !change.is_void()) {
-            match adapter.reregister(change.fd, change.token, change.wanted) {
-                Err(error) if !is_gone(&error) => return Err(error),
-                _ => change.applied = change.wanted,
-            }
+    fn apply_all(&self, changes: &mut Changes, adapter: &Selected) {
+        while let Some(change) = changes.list.last().copied() {
+            // It fails if somebody took the registration away by hand, and then nobody waits for anything: see
+            // `Adapter::changes_are_certain`.
+            let _ = adapter.reregister(change.fd, change.token, change.wanted);
+            changes.take(change.fd);
         }
-        changes.clear();
         self.pending.store(false, Ordering::Relaxed);
-        Ok(())
+    }
+}
+
+impl Changes {
+    fn put(&mut self, mut change: Change) {
+        if let Some(earlier) = self.take(change.fd) {
+            change.applied = earlier.applied;
+            change.missed = earlier.missed;
+        }
+        change.missed |= change.misses();
+        if change.is_void() {
+            return;
+        }
+        self.list.push(change);
+        *self.place(change.fd) = self.list.len() as u32;
+    }
+
+    fn take(&mut self, fd: RawFd) -> Option<Change> {
+        let place = std::mem::take(self.places.get_mut(fd as usize)?);
+        let index = (place as usize).checked_sub(1)?;
+        let change = self.list.swap_remove(index);
+        if let Some(moved) = self.list.get(index).map(|change| change.fd) {
+            *self.place(moved) = place;
+        }
+        Some(change)
+    }
+
+    /// Of a descriptor below [`MOST`].
+    fn place(&mut self, fd: RawFd) -> &mut u32 {
+        let fd = fd as usize;
+        if fd >= self.places.len() {
+            self.places.resize(fd + 1, 0);
+        }
+        &mut self.places[fd]
     }
 }
 
 impl Change {
-    fn is_void(&self) -> bool {
-        self.fd == NONE || self.wanted == self.applied
+    fn misses(&self) -> bool {
+        let is_whole = self.applied.remove(self.wanted).is_none();
+        !(is_whole && self.applied.trigger() == self.wanted.trigger())
     }
-}
 
-/// Whether there is no registration any more, and so nobody to wait for anything.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF))
+    fn is_void(&self) -> bool {
+        self.wanted == self.applied && (!self.missed || self.wanted.trigger() == Trigger::Level)
+    }
 }
 
 /// A number that no other living thread has; not zero. A thread that has ended may have had it: that one

@@ -116,8 +116,8 @@ impl Poll {
     /// `None` waits without end, `Some(Duration::ZERO)` not at all. A wait without events is never
     /// shorter than its timeout, unless a signal interrupted it, which is an error, or a
     /// [waker without events](Waker::without_event) ended it. It is as exact as
-    /// [`Capabilities::timeout_resolution`] and the kernel's timer slack allow (50 µs on Linux, which
-    /// `wakeful_kernel::linux::set_timer_slack` changes for a thread).
+    /// [`Capabilities::timeout_resolution`] and the kernel's timer slack allow: on Linux a thousandth
+    /// of the timeout, and at least 50 µs, which `wakeful_kernel::linux::set_timer_slack` changes for a thread.
     ///
     /// `events` is emptied first. What finds no room comes with the next poll; descriptors, wakers and
     /// timers do not starve one another.
@@ -125,8 +125,7 @@ impl Poll {
     /// # Errors
     ///
     /// [`Interrupted`](io::ErrorKind::Interrupted): a signal handler ran. Nothing is lost; poll
-    /// again. `ENOMEM` and the like, of a change of [interest](crate::Registered::set_interest) that was put
-    /// off: it is tried again with the next poll. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
+    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         if events.capacity() == 0 {
@@ -137,7 +136,7 @@ impl Poll {
             ));
         }
         let shared = self.registry.shared();
-        shared.deferred.apply(&shared.adapter)?;
+        shared.deferred.apply(&shared.adapter);
         if !self.timers.is_empty() || shared.wake.sleep.is_in_use() || rearm::is_in_use() {
             return self.poll_with_all(events, timeout);
         }

@@ -6,7 +6,8 @@ use std::os::fd::AsRawFd;
 
 use wakeful_kernel::guard::{Guard, LastWord};
 
-use crate::deferred::Place;
+use crate::backend::Adapter;
+use crate::deferred::Change;
 use crate::event::Source;
 use crate::{Interest, Registry, Token, Trigger};
 
@@ -43,8 +44,6 @@ struct Registration<S: Source> {
     registry: Registry,
     token: Token,
     interest: Interest,
-    /// Where a change of the interest may have been put off to.
-    place: Place,
 }
 
 impl<S: Source> LastWord for Registration<S> {
@@ -69,13 +68,7 @@ impl<S: Source> Registered<S> {
         match registry.register(&mut source, token, interest) {
             Ok(()) => {
                 let registry = registry.share();
-                let inner = Guard::new(Registration {
-                    source,
-                    registry,
-                    token,
-                    interest,
-                    place: Place::default(),
-                });
+                let inner = Guard::new(Registration { source, registry, token, interest });
                 Ok(Registered { inner })
             }
             Err(error) => Err(SourceError { source, error }),
@@ -100,17 +93,17 @@ impl<S: Source> Registered<S> {
     /// Waits for something else from now on. Makes no system call if the interest is the same, which
     /// also means that it does not re-arm: that is [`rearm`](Registered::rearm).
     ///
-    /// On the thread that polls, a change waits for the next poll, which applies the last one; what is
-    /// taken back before that costs no system call and has no effect, neither on the kernel's side nor on
-    /// what is reported. So a server may ask for room to write as soon as it has something to write, and
-    /// withdraw that once it is written. On any other thread, or for a one-shot trigger, a
-    /// [source without a descriptor](Source::descriptor), or a `Poll` whose own descriptor has been lent out,
-    /// a change is made at once.
+    /// Under epoll and on the thread that polls, a change waits for the next poll, which applies the last one. What
+    /// is taken back before that costs no system call and has no effect: a server may ask for room to write as soon as
+    /// it has something to write, and withdraw that once it is written. With an edge trigger, what was withdrawn and is asked
+    /// for again before the poll is reported anew, as it is when each change is made. They are made at once under
+    /// other backends, on any other thread, with a one-shot trigger, of a [source without a
+    /// descriptor](Source::descriptor), and from a `Poll` whose own descriptor has been lent out.
     ///
     /// # Errors
     ///
-    /// Those of [`Registry::reregister`]; the earlier interest stays. If the change waits, the poll tells
-    /// them.
+    /// Those of [`Registry::reregister`]; the earlier interest stays. A change that waits tells none: it can fail only if the
+    /// registration was ended by other hands.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
         if interest == self.inner.interest {
@@ -125,19 +118,24 @@ impl<S: Source> Registered<S> {
 
     /// Leaves a change of interest to the next poll, if that makes no difference to anybody.
     fn put_off(&mut self, wanted: Interest) -> bool {
-        let Registration { source, registry, token, interest, place } = &mut *self.inner;
-        let is_oneshot = |interest: &Interest| {
+        let Registration { source, registry, token, interest: applied } = &*self.inner;
+        let is_oneshot = |interest: Interest| {
             matches!(interest.trigger(), Trigger::Oneshot | Trigger::EdgeOneshot)
         };
         let Some(fd) = source.descriptor() else {
             return false;
         };
-        if is_oneshot(interest) || is_oneshot(&wanted) {
+        let (token, applied, shared) = (*token, *applied, registry.shared());
+        if is_oneshot(applied) || is_oneshot(wanted) || !shared.adapter.changes_are_certain() {
             return false;
         }
-        crate::trace::registration!("reregister", *token, wanted);
-        let deferred = &registry.shared().deferred;
-        deferred.put_off(place, fd.as_raw_fd(), *token, *interest, wanted)
+        let fd = fd.as_raw_fd();
+        let is_put_off =
+            shared.deferred.put_off(Change { fd, token, applied, wanted, missed: false });
+        if is_put_off {
+            crate::trace::registration!("reregister", token, wanted);
+        }
+        is_put_off
     }
 
     /// Reports under another token from now on. Makes no system call if the token is the same.

@@ -167,7 +167,9 @@ impl Registry {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        self.shared.adapter.register(fd, token, interest)
+        let Shared { adapter, deferred, .. } = &*self.shared;
+        // A change may be left of an earlier registration under this number, whose owner was forgotten.
+        deferred.replace(fd, || adapter.register(fd, token, interest))
     }
 
     pub(crate) fn reregister_fd(
@@ -176,8 +178,8 @@ impl Registry {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        self.shared.deferred.withdraw(fd);
-        self.shared.adapter.reregister(fd, token, interest)
+        let Shared { adapter, deferred, .. } = &*self.shared;
+        deferred.replace(fd, || adapter.reregister(fd, token, interest))
     }
 
     pub(crate) fn deregister_fd(&self, fd: RawFd) -> io::Result<()> {

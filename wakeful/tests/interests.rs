@@ -4,12 +4,15 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use common::{Loop, QUIET, every_backend};
-use wakeful::event::Source;
+use wakeful::event::{Event, Source};
 use wakeful::net::UnixStream;
 use wakeful::{Backend, Interest, Registered, SourceError, Token, Trigger};
 
@@ -23,6 +26,64 @@ fn stream(backend: Backend) -> (Loop, Registered<UnixStream>, UnixStream) {
     let stream = events.registry().register_owned(stream, Token(0), READABLE).unwrap();
     events.expect_silence();
     (events, stream, peer)
+}
+
+/// A poller with streams that are all writable.
+struct World {
+    events: Loop,
+    streams: Vec<(Registered<UnixStream>, UnixStream)>,
+    random: u64,
+}
+
+impl World {
+    fn new(backend: Backend) -> World {
+        let events = Loop::with_capacity(backend, 256);
+        let mut world = World { events, streams: Vec::new(), random: 88_172_645_463_325_252 };
+        world.streams = (0..12).map(|index| world.stream(index)).collect();
+        world
+    }
+
+    fn stream(&self, index: usize) -> (Registered<UnixStream>, UnixStream) {
+        let (stream, peer) = UnixStream::pair().unwrap();
+        let registry = self.events.registry();
+        (registry.register_owned(stream, Token(index), READABLE).unwrap(), peer)
+    }
+
+    fn draw(&mut self) -> usize {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random as usize
+    }
+
+    /// Some changes, and sometimes a poll.
+    fn turn(mut self) -> World {
+        for _ in 0..self.draw() % 20 {
+            let (index, choice) = (self.draw() % self.streams.len(), self.draw());
+            let stream = &mut self.streams[index].0;
+            match choice % 12 {
+                0 => stream.set_token(Token(choice / 12 % 1000 * 12 + index)).unwrap(),
+                1 => stream.rearm(stream.interest()).unwrap(),
+                2 => {
+                    let new = self.stream(index);
+                    self.streams[index] = new;
+                }
+                _ => {
+                    let all = [READABLE, WRITABLE, READABLE | WRITABLE];
+                    stream.set_interest(all[choice / 12 % 3].with_trigger(Trigger::Level)).unwrap();
+                }
+            }
+        }
+        if self.draw() % 2 == 0 {
+            let events = self.events.poll(Duration::ZERO);
+            assert!(events.iter().all(Event::is_writable), "{events:?}");
+            let found: BTreeSet<_> = events.iter().map(Event::token).collect();
+            let registered = self.streams.iter().map(|(stream, _)| stream);
+            let writable = registered.filter(|stream| stream.interest().is_writable());
+            assert_eq!(found, writable.map(Registered::token).collect());
+        }
+        self
+    }
 }
 
 every_backend! {
@@ -68,6 +129,22 @@ every_backend! {
         stream.set_interest(Interest::READABLE | Interest::WRITABLE).unwrap();
         let event = events.expect_writable(Token(0));
         assert!(event.is_readable(), "not drained: {event:?}");
+    }
+
+    fn what_was_withdrawn_and_is_asked_for_again_is_told_anew(backend) {
+        let (mut events, mut stream, mut peer) = stream(backend);
+        let (read, write) = (Interest::READABLE, Interest::WRITABLE);
+        stream.set_interest(read | write).unwrap();
+        events.expect_writable(Token(0));
+        // Written without a `WouldBlock`; and there is more to write before the next poll.
+        (&*stream).write_all(b"first").unwrap();
+        stream.set_interest(read).unwrap();
+        stream.set_interest(read | write).unwrap();
+        events.expect_writable(Token(0));
+        stream.set_interest(READABLE | WRITABLE).unwrap();
+        stream.set_interest(read | write).unwrap();
+        events.expect_writable(Token(0));
+        assert_eq!(peer.read(&mut [0; 8]).unwrap(), 5);
     }
 
     fn many_change_in_turns(backend) {
@@ -217,6 +294,67 @@ every_backend! {
         events.expect_silence();
         peer.write_all(b"x").unwrap();
         events.expect_readable(Token(1));
+    }
+
+    fn a_change_does_not_outlive_a_registration_that_was_forgotten(backend) {
+        let mut events = Loop::new(backend);
+        let number = 1000 + backend as i32;
+        let place = |stream: UnixStream| {
+            // SAFETY: the call takes integers, and the number is nobody's.
+            assert_eq!(unsafe { libc::dup3(stream.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
+            // SAFETY: the call succeeded, so it is open, and nothing else owns it.
+            UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) })
+        };
+        let (first, _first_peer) = UnixStream::pair().unwrap();
+        let mut first = place(first);
+        let mut registered =
+            events.registry().register_owned(&mut first, Token(0), READABLE).unwrap();
+        events.expect_silence();
+        registered.set_interest(WRITABLE).unwrap();
+        std::mem::forget(registered);
+        drop(first);
+        let (second, mut peer) = UnixStream::pair().unwrap();
+        let _second = events.registry().register_owned(place(second), Token(1), READABLE).unwrap();
+        events.expect_silence();
+        peer.write_all(b"x").unwrap();
+        events.expect_readable(Token(1));
+    }
+
+    fn a_thread_begins_to_poll_while_another_changes(backend) {
+        let (mut events, mut stream, _peer) = stream(backend);
+        let (give, given) = mpsc::channel::<Loop>();
+        let (give_back, given_back) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            for mut events in given {
+                events.expect_writable(Token(0));
+                give_back.send(events).unwrap();
+            }
+        });
+        for round in 0..500 {
+            events.poll(Duration::ZERO);
+            give.send(events).unwrap();
+            for _ in 0..round * 7 % 400 {
+                std::hint::spin_loop();
+            }
+            stream.set_interest(WRITABLE).unwrap();
+            events = given_back.recv_timeout(common::DEADLINE).expect("the change is lost");
+            stream.set_interest(READABLE).unwrap();
+        }
+        drop(give);
+        thread.join().unwrap();
+    }
+
+    /// What is reported is what is wanted, whatever happened before, and on which thread.
+    fn any_changes_on_any_threads(backend) {
+        let mut world = World::new(backend);
+        for _ in 0..300 {
+            let elsewhere = world.draw() % 3 == 0;
+            world = if elsewhere {
+                thread::spawn(move || world.turn()).join().unwrap()
+            } else {
+                world.turn()
+            };
+        }
     }
 
     fn an_outer_loop_sees_changes_without_a_poll_of_the_inner(backend) {

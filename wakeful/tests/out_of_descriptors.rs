@@ -1,5 +1,5 @@
-//! `EMFILE` on accept, on every backend: nothing is lost and nothing spins. In a process of its own,
-//! since the limit is the process's.
+//! `EMFILE`: nothing is lost and nothing spins. In a process of its own, since the limit is the process's, and
+//! one test at a time.
 
 #![cfg(target_os = "linux")]
 
@@ -7,16 +7,47 @@ mod common;
 
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, PoisonError};
 
 use common::{Loop, QUIET};
-use wakeful::net::TcpListener;
-use wakeful::{Backend, Interest, Token};
+use wakeful::net::{TcpListener, UnixStream};
+use wakeful::{Backend, Interest, Token, Trigger};
 
-#[test]
-fn a_full_descriptor_table_loses_no_connection_and_does_not_spin() {
+static ALONE: Mutex<()> = Mutex::new(());
+
+/// Takes all descriptors that are left.
+fn ballast() -> Vec<File> {
     let limit = libc::rlimit { rlim_cur: 128, rlim_max: 128 };
     // SAFETY: the struct is only read.
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+/// The token of which epoll's waker has to make room takes a descriptor.
+#[test]
+fn a_new_token_that_is_refused_leaves_the_change_of_interest() {
+    const TAKEN: Token = Token(0xfd57_a3e1_9c44_b2d3_u64 as usize);
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut events = Loop::new(Backend::Epoll);
+    let (stream, _peer) = UnixStream::pair().unwrap();
+    let level = |interest: Interest| interest.with_trigger(Trigger::Level);
+    let (readable, writable) = (level(Interest::READABLE), level(Interest::WRITABLE));
+    let mut stream = events.registry().register_owned(stream, Token(0), readable).unwrap();
+    events.expect_silence();
+    stream.set_interest(writable).unwrap();
+    let ballast = ballast();
+    let error = stream.set_token(TAKEN).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+    assert_eq!((stream.token(), stream.interest()), (Token(0), writable));
+    drop(ballast);
+    events.expect_writable(Token(0));
+    stream.set_token(TAKEN).unwrap();
+    events.expect_writable(TAKEN);
+}
+
+#[test]
+fn a_full_descriptor_table_loses_no_connection_and_does_not_spin() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for &backend in Backend::available() {
         let mut events = Loop::new(backend);
         let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -24,11 +55,8 @@ fn a_full_descriptor_table_loses_no_connection_and_does_not_spin() {
         let mut listener =
             events.registry().register_owned(listener, Token(0), Interest::READABLE).unwrap();
         let clients: Vec<_> = (0..20).map(|_| TcpStream::connect(address).unwrap()).collect();
-        // Take what is left, but for five.
-        let mut ballast = Vec::new();
-        while let Ok(file) = File::open("/dev/null") {
-            ballast.push(file);
-        }
+        // All but five.
+        let mut ballast = ballast();
         ballast.truncate(ballast.len() - 5);
 
         events.expect_readable(Token(0));

@@ -400,7 +400,7 @@ fn sockets_and_events_have_the_size_of_the_originals() {
     assert_eq!(size_of::<pipe::Sender>(), size_of::<std::fs::File>());
     assert_eq!(size_of::<Event>(), size_of::<libc::epoll_event>());
     assert_eq!(size_of::<Option<Interest>>(), 1);
-    // A registration of our own beside its source: a pointer, a token, an interest, and a place in a queue.
+    // A registration of our own beside its source: a pointer, a token, an interest, and padding.
     assert_eq!(size_of::<Registered<TcpStream>>(), 2 * size_of::<usize>() + 8);
 }
 

@@ -247,6 +247,24 @@ every_backend! {
         }
     }
 
+    fn a_buffer_for_one_stays_one(backend) {
+        let mut events = Loop::with_capacity(backend, 1);
+        let (mut sender, receiver) = pipe::new().unwrap();
+        let level = Interest::READABLE.with_trigger(Trigger::Level);
+        let _receiver = events.registry().register_owned(receiver, Token(0), level).unwrap();
+        sender.write_all(b"x").unwrap();
+        let wakers: Vec<_> =
+            (1..4).map(|token| Waker::new(events.registry(), Token(token)).unwrap()).collect();
+        let mut seen = [0; 4];
+        for _ in 0..40 {
+            wakers.iter().for_each(|waker| waker.wake().unwrap());
+            let found = events.poll(DEADLINE);
+            assert_eq!((found.len(), events.events.capacity()), (1, 1));
+            seen[found[0].token().0] += 1;
+        }
+        assert!(seen.iter().all(|&count| count >= 5), "{seen:?}");
+    }
+
     fn an_outer_loop_hears_of_wake_ups(backend) {
         let mut inner = Loop::new(backend);
         let waker = Waker::new(inner.registry(), TOKEN).unwrap();

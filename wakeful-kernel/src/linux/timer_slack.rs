@@ -20,9 +20,10 @@ operation_error! {
 ///
 /// By default 50 µs, so that timers of the same time end in one interrupt. It counts for every wait with a
 /// timeout (epoll, poll, select, futexes, sleeps), but not for a [`TimerFd`](super::TimerFd), and not
-/// for a thread of a real-time policy, which has none. Threads and programs that this thread starts inherit
-/// it, as their default. `None` takes this thread's default again. It is kept to the nanosecond, and
-/// one is the least: that is what zero is rounded up to.
+/// for a thread of a real-time policy, which has none. epoll, poll and select take a thousandth of their timeout instead
+/// where that is more, up to 100 ms: a second, waited for, may be a millisecond too long whatever the slack. Threads
+/// and programs that this thread starts inherit it, as their default. `None` takes this thread's default again. It is
+/// kept to the nanosecond, and one is the least: that is what zero is rounded up to.
 ///
 /// For a poller that waits less than a millisecond this is the difference between 75 and 25 µs too late; the
 /// processor is interrupted more often then.
@@ -33,6 +34,7 @@ operation_error! {
 ///
 /// # References
 /// - [PR_SET_TIMERSLACK(2const)](https://man7.org/linux/man-pages/man2/PR_SET_TIMERSLACK.2const.html)
+/// - `select_estimate_accuracy` in the kernel's fs/select.c, for the thousandth
 ///
 /// # Examples
 ///

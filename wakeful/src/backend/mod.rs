@@ -87,6 +87,12 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Ends the registration: no wait that begins after this returns reports it.
     fn deregister(&self, fd: RawFd) -> io::Result<()>;
 
+    /// Whether a change of an interest, from one that is no one-shot to another, is worth to be put off: it is a system
+    /// call, and fails only if there is no registration.
+    fn changes_are_certain(&self) -> bool {
+        false
+    }
+
     /// Appends events into the spare room of the buffer, of which there is some. Whether a call of
     /// `wake` was noticed, which is no event, and the only reason to return early with nothing.
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool>;
@@ -135,6 +141,11 @@ impl Adapter for Selected {
     #[inline]
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
         either!(self, adapter => adapter.wait(events, timeout))
+    }
+
+    #[inline]
+    fn changes_are_certain(&self) -> bool {
+        either!(self, adapter => adapter.changes_are_certain())
     }
 
     fn prepare_wake(&self) -> io::Result<()> {
