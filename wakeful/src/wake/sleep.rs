@@ -1,18 +1,18 @@
 use bitflags::bitflags;
 
-use crate::sync::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::{AtomicBool, AtomicU32, Ordering};
 
 /// Between waits, with nothing to report.
-const AWAKE: u8 = 0;
+const AWAKE: u32 = 0;
 /// In the kernel, or about to be: a waker has to call it.
-const ASLEEP: u8 = 1;
-/// A waker found the poller asleep and calls the kernel, or found it awake.
-const CALLED: u8 = 2;
+const ASLEEP: u32 = 1;
+/// A waker found the poller asleep, and calls the kernel.
+const CALLED: u32 = 2;
 
 bitflags! {
     /// Who woke since the last report.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub(crate) struct Woken: u8 {
+    pub(crate) struct Woken: u32 {
         /// The poller slept, or was about to, so the kernel has been called or is going to be.
         const ASLEEP = ASLEEP;
         /// The first waker that ever was. Most pollers have no other, so it is told by this bit alone.
@@ -39,7 +39,7 @@ impl Woken {
 /// does not sleep.
 #[derive(Debug)]
 pub(crate) struct Sleep {
-    state: AtomicU8,
+    state: AtomicU32,
     /// There is, or has been, a waker. Until then the poller leaves `state` alone.
     in_use: AtomicBool,
     /// Somebody else may be asleep on the poller's descriptor.
@@ -50,7 +50,7 @@ impl Default for Sleep {
     fn default() -> Sleep {
         Sleep {
             // The first waker may come while the poller sleeps and has not looked at `in_use`.
-            state: AtomicU8::new(ASLEEP),
+            state: AtomicU32::new(ASLEEP),
             in_use: AtomicBool::new(false),
             exported: AtomicBool::new(false),
         }
@@ -101,8 +101,18 @@ impl Sleep {
     /// Waker: woke. Whether the poller slept, so that the kernel has to be called.
     #[inline]
     pub(crate) fn wake(&self, who: Woken) -> bool {
-        let before = self.state.fetch_or(who.bits() | CALLED, Ordering::SeqCst);
-        before & (ASLEEP | CALLED) == ASLEEP
+        // What came before is visible to the poller through this very operation, even if the bit was set. With its
+        // answer unused, it is one instruction, which takes the memory from the other processor once.
+        self.state.fetch_or(who.bits(), Ordering::SeqCst);
+        let mut found = self.state.load(Ordering::SeqCst);
+        while found & (ASLEEP | CALLED) == ASLEEP {
+            let called = found | CALLED;
+            match self.state.compare_exchange(found, called, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return true,
+                Err(now) => found = now,
+            }
+        }
+        false
     }
 
     /// Whether the kernel has to be called by every wake-up.
