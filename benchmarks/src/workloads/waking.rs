@@ -1,6 +1,5 @@
 //! Threads that call the one which waits.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
@@ -99,20 +98,22 @@ impl<B: Bell> Own<B> {
 /// A queue behind a lock, and a waker, as programs on mio have it: each message wakes.
 fn stream<B: Bell>(count: usize) -> Result<()> {
     let (mut bell, ringer) = B::new()?;
-    let queue = Arc::new(Mutex::new(VecDeque::new()));
+    let queue = Arc::new(Mutex::new(Vec::new()));
     let sender = Arc::clone(&queue);
     let thread = thread::spawn(move || {
         for number in 0..count {
-            sender.lock().unwrap().push_back(number);
+            sender.lock().unwrap().push(number);
             B::ring(&ringer).unwrap();
         }
         // mio's takes along what it woke for when it is dropped.
         ringer
     });
-    let mut received = 0;
+    let (mut received, mut batch) = (0, Vec::new());
     while received < count {
         bell.wait()?;
-        received += std::mem::take(&mut *queue.lock().unwrap()).len();
+        std::mem::swap(&mut batch, &mut *queue.lock().unwrap());
+        received += batch.len();
+        batch.clear();
     }
     thread.join().unwrap();
     Ok(())
