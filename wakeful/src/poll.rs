@@ -167,10 +167,7 @@ impl Poll {
         let result = if self.timers.is_empty() {
             self.memory.wait(self.registry.shared(), events, timeout).map(drop)
         } else {
-            let now = Instant::now();
-            // What cannot be added to the clock is longer than anyone waits.
-            let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
-            self.poll_with_timers(events, now, deadline)
+            self.poll_with_timers(events, timeout)
         };
         if rearm::is_in_use() && events.len() < events.capacity() {
             self.registry.shared().drained();
@@ -197,30 +194,34 @@ impl Poll {
     fn poll_with_timers(
         &mut self,
         events: &mut Events,
-        mut now: Instant,
-        deadline: Option<Instant>,
+        timeout: Option<Duration>,
     ) -> io::Result<()> {
         let Poll { registry, memory, timers } = self;
         let capacity = events.capacity();
+        let mut now = timers.now();
+        let deadline = timeout.map(|timeout| now.after(timeout));
         loop {
             if timers.is_due(now) {
                 let room = share(&mut memory.timers_first, capacity, capacity);
                 timers.report(now, room, &mut events.buffer);
             }
-            let until = match (deadline, timers.next_deadline()) {
+            let until = match (deadline, timers.next_wake_up()) {
                 (Some(deadline), Some(next)) => Some(deadline.min(next)),
                 (deadline, next) => deadline.or(next),
             };
             let timeout = match until {
                 _ if !events.is_empty() => Some(Duration::ZERO),
-                until => until.map(|until| until.saturating_duration_since(now)),
+                until => until.map(|until| until.since(now)),
             };
             let ended = if events.len() < capacity {
                 memory.wait(registry.shared(), events, timeout)
             } else {
                 Ok(End::Due)
             };
-            now = Instant::now();
+            // Only a sleep takes time.
+            if timeout != Some(Duration::ZERO) {
+                now = timers.now();
+            }
             timers.report(now, capacity - events.len(), &mut events.buffer);
             let in_time = deadline.is_some_and(|deadline| deadline <= now);
             // An interruption is no reason to withhold what there is to report. With nothing, not even

@@ -125,30 +125,62 @@ impl Timers {
         self.beginning?.checked_add(next)?.checked_add(self.slack)
     }
 
+    /// The present, by the wheel's time. There must be, or have been, a timer.
+    #[inline]
+    pub(crate) fn now(&self) -> Moment {
+        let now = Instant::now();
+        Moment(since(self.beginning.unwrap_or(now), now))
+    }
+
+    /// When a wait has to end for the timers' sake, slack included.
+    #[inline]
+    pub(crate) fn next_wake_up(&mut self) -> Option<Moment> {
+        Some(Moment(self.wheel.next_deadline()?).after(self.slack))
+    }
+
     /// Whether a timer's deadline, without slack, has passed.
-    pub(crate) fn is_due(&mut self, now: Instant) -> bool {
-        match (self.wheel.next_deadline(), self.beginning) {
-            (Some(next), Some(beginning)) => next <= since(beginning, now),
-            _ => false,
-        }
+    #[inline]
+    pub(crate) fn is_due(&mut self, now: Moment) -> bool {
+        self.wheel.next_deadline().is_some_and(|next| next <= now.0)
     }
 
     /// Appends what is due, `room` at most.
-    pub(crate) fn report(&mut self, now: Instant, room: usize, events: &mut Vec<Event>) {
-        let Some(beginning) = self.beginning else {
-            return;
-        };
-        let now = since(beginning, now);
-        let due = std::iter::from_fn(|| self.wheel.pop(now)).take(room);
-        events.extend(due.map(|token| Event::new(Readiness::IN, token)));
+    #[inline]
+    pub(crate) fn report(&mut self, now: Moment, room: usize, events: &mut Vec<Event>) {
+        for _ in 0..room {
+            let Some(token) = self.wheel.pop(now.0) else {
+                return;
+            };
+            events.push(Event::new(Readiness::IN, token));
+        }
     }
 }
 
-/// Nanoseconds; an instant before the beginning counts as the beginning, and one after more than five
-/// hundred years as that.
+/// Nanoseconds since the wheel began; more than five hundred years are that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Moment(u64);
+
+impl Moment {
+    #[inline]
+    pub(crate) fn after(self, delay: Duration) -> Moment {
+        Moment(self.0.saturating_add(nanoseconds(delay)))
+    }
+
+    #[inline]
+    pub(crate) fn since(self, earlier: Moment) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// An instant before the beginning counts as the beginning.
+#[inline]
 fn since(beginning: Instant, instant: Instant) -> u64 {
-    let passed = instant.saturating_duration_since(beginning);
-    u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX)
+    nanoseconds(instant.saturating_duration_since(beginning))
+}
+
+#[inline]
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl fmt::Debug for Timers {
