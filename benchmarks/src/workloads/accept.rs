@@ -19,13 +19,19 @@ pub(super) fn rows() -> Vec<Row> {
     let row = |kind: Kind, at_once: usize, of_mio| {
         let name = format!("short connections, {}, {at_once} at a time", kind.name());
         Row::new(name, "connection")
-            .measured("wakeful", move || Server::<Wakeful>::new(kind, at_once), Server::run)
+            .measured("wakeful", move || Server::<Wakeful<false>>::new(kind, at_once), Server::run)
+            .measured(
+                "wakeful, one by one",
+                move || Server::<Wakeful<true>>::new(kind, at_once),
+                Server::run,
+            )
             .measured("mio", move || Server::<Mio>::new(kind, at_once), Server::run)
             .measured("no poller", move || Server::<Blocking>::new(kind, at_once), Server::run)
             .goal("mio", of_mio)
             .remark(
-                "by mio as in its own example: accept until it would block, register, read when told to; without a \
-                 poller the thread calls accept and waits: less cannot be done for a connection",
+                "by mio as in its own example: accept until it would block, register, read when told to; one by one is a \
+                 level trigger and one connection for each event; without a poller the thread calls accept and waits: less \
+                 cannot be done for a connection",
             )
     };
     vec![
@@ -121,8 +127,9 @@ impl<S: Serve> Server<S> {
     }
 }
 
-/// As wakeful's documentation does it: `accept_all`, and the first read before anything is registered.
-struct Wakeful {
+/// As wakeful's documentation does it: `accept_all`, and the first read before anything is registered. Or, one by one, with a
+/// level trigger.
+struct Wakeful<const ONE_BY_ONE: bool> {
     poll: wakeful::Poll,
     events: wakeful::Events,
     listener: Listener,
@@ -139,10 +146,12 @@ fn answer(stream: &mut (impl Read + Write)) -> Result<()> {
     Ok(stream.write_all(b"!")?)
 }
 
-impl Serve for Wakeful {
-    fn new(kind: Kind, path: PathBuf) -> Result<(Wakeful, Address)> {
+impl<const ONE_BY_ONE: bool> Serve for Wakeful<ONE_BY_ONE> {
+    fn new(kind: Kind, path: PathBuf) -> Result<(Self, Address)> {
         let poll = wakeful::Poll::new()?;
-        let (token, interest) = (wakeful::Token(0), wakeful::Interest::READABLE);
+        let trigger = if ONE_BY_ONE { wakeful::Trigger::Level } else { wakeful::Trigger::Edge };
+        let token = wakeful::Token(0);
+        let interest = wakeful::Interest::READABLE.with_trigger(trigger);
         let (listener, address) = match kind {
             Kind::Tcp => {
                 let listener = wakeful::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0).into())?;
@@ -162,18 +171,19 @@ impl Serve for Wakeful {
     }
 
     fn serve(&mut self, count: usize) -> Result<()> {
+        let at_most = if ONE_BY_ONE { 1 } else { usize::MAX };
         let mut served = 0;
         while served < count {
             self.poll.poll(&mut self.events, None)?;
             match &self.listener {
                 Listener::Tcp(listener) => {
-                    for connection in listener.accept_all() {
+                    for connection in listener.accept_all().take(at_most) {
                         answer(&mut connection?.0)?;
                         served += 1;
                     }
                 }
                 Listener::Unix(listener) => {
-                    for connection in listener.accept_all() {
+                    for connection in listener.accept_all().take(at_most) {
                         answer(&mut connection?.0)?;
                         served += 1;
                     }

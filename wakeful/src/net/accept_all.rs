@@ -76,6 +76,9 @@ const ASK_BEFORE: usize = 8;
 /// few, and keeps the contract of edge-triggered registrations: the next connection is reported.
 /// Connections that were given up by their peer before they were accepted are passed over.
 ///
+/// With a level trigger the poller reports what is left, so `accept_all().take(1)` for each event asks nothing at all. That
+/// is the least for connections that come one at a time, and a little more for those that come in bursts.
+///
 /// An error ends it. When the process or the system is out of descriptors or memory
 /// (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), the connections stay in the queue, and an edge-triggered
 /// poller stays silent about them: after something was closed, iterate anew, or
