@@ -4,9 +4,7 @@
 
 mod clock;
 mod counts;
-mod http_hyper;
-mod http_tokio;
-mod http_wakeful;
+mod http;
 mod latency;
 mod machine;
 mod measure;
@@ -53,16 +51,13 @@ struct Arguments {
     once: Option<Vec<String>>,
     /// Is the server of the HTTP workloads.
     #[arg(long, hide = true)]
-    serve: Option<String>,
+    serve: bool,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    match arguments.serve.as_deref() {
-        Some("wakeful") => return Ok(http_wakeful::serve()?),
-        Some("hyper") => return Ok(http_hyper::serve()?),
-        Some(_) => return Ok(http_tokio::serve()?),
-        None => {}
+    if arguments.serve {
+        return Ok(http::serve()?);
     }
     let descriptors = machine::raise_limits();
     let effort = match (arguments.full, arguments.smoke) {

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -59,35 +59,36 @@ impl Kind {
     }
 
     fn command(self) -> Result<Command> {
-        let server = match self {
-            Kind::Wakeful => "wakeful",
-            Kind::TokioOnMio | Kind::TokioOnWakeful => "tokio",
-            Kind::HyperOnMio | Kind::HyperOnWakeful => "hyper",
+        let (package, server) = match self {
+            Kind::Wakeful => {
+                let mut command = Command::new(std::env::current_exe()?);
+                command.arg("--serve");
+                return Ok(command);
+            }
+            Kind::TokioOnMio => ("tokio-on-mio", "tokio"),
+            Kind::TokioOnWakeful => ("tokio-on-wakeful", "tokio"),
+            Kind::HyperOnMio => ("tokio-on-mio", "hyper"),
+            Kind::HyperOnWakeful => ("tokio-on-wakeful", "hyper"),
         };
-        if matches!(self, Kind::TokioOnWakeful | Kind::HyperOnWakeful) {
-            let mut command = tokio_on_wakeful()?;
-            command.arg(server);
-            return Ok(command);
-        }
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["--serve", server]);
+        let mut command = Command::new(built(package)?);
+        command.arg(server);
         Ok(command)
     }
 }
 
-/// Built now, if it has not been: the patch is a workspace's.
-fn tokio_on_wakeful() -> Result<Command> {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("tokio-on-wakeful/Cargo.toml");
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tokio-on-wakeful");
-    let built = Command::new("cargo")
+/// Built now, if it has not been: the one has a patch, which is a workspace's, and the other is built as that is.
+fn built(package: &str) -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = here.join("../target").join(package);
+    let status = Command::new("cargo")
         .args(["build", "--release", "--quiet", "--locked", "--manifest-path"])
-        .arg(manifest)
+        .arg(here.join(package).join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target)
         .status()
-        .context("cargo is needed to build tokio on wakeful")?;
-    ensure!(built.success(), "tokio on wakeful could not be built");
-    Ok(Command::new(target.join("release/tokio-on-wakeful")))
+        .with_context(|| format!("cargo is needed to build {package}"))?;
+    ensure!(status.success(), "{package} could not be built");
+    Ok(target.join("release").join(package))
 }
 
 struct Server {

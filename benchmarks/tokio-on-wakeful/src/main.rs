@@ -1,13 +1,11 @@
-//! The HTTP servers of the benchmarks, on tokio, on wakeful.
+//! The HTTP servers of the benchmarks, on tokio: built once on wakeful, and once, by `tokio-on-mio`, on mio.
 
-#[path = "../../src/http_hyper.rs"]
-mod http_hyper;
-#[path = "../../src/http_tokio.rs"]
-mod http_tokio;
+mod bare;
+mod by_hyper;
 
 fn main() -> std::io::Result<()> {
     match std::env::args().nth(1).as_deref() {
-        Some("hyper") => http_hyper::serve(),
-        _ => http_tokio::serve(),
+        Some("hyper") => by_hyper::serve(),
+        _ => bare::serve(),
     }
 }

@@ -1,4 +1,4 @@
-//! The same server by hyper, as programs have it: the same file on mio, in this program, and on wakeful, in `tokio-on-wakeful`.
+//! By hyper, as programs have it.
 
 use std::convert::Infallible;
 use std::io;

@@ -1,11 +1,13 @@
-//! The same server on wakeful alone.
+//! An HTTP server on wakeful alone.
 
 use std::io::{self, ErrorKind, Read, Write};
 
 use wakeful::net::{TcpListener, TcpStream};
 use wakeful::{Events, Interest, Poll, Registered, Token};
 
-use crate::http_tokio::ANSWER;
+/// As short as an answer can be that browsers understand.
+const ANSWER: &[u8] =
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
 
 const LISTENER: Token = Token(usize::MAX);
 

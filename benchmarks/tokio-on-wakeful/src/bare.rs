@@ -1,4 +1,4 @@
-//! An HTTP server on tokio: the same file on mio, in this program, and on wakeful, in `tokio-on-wakeful`.
+//! By as few lines as can be.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// As short as an answer can be that browsers understand.
-pub(crate) const ANSWER: &[u8] =
+const ANSWER: &[u8] =
     b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
 
 /// Serves on one thread until standard input ends, after printing its port.
