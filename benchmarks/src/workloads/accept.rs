@@ -30,8 +30,8 @@ pub(super) fn rows() -> Vec<Row> {
             .goal("mio", of_mio)
             .remark(
                 "by mio as in its own example: accept until it would block, register, read when told to; one by one is a \
-                 level trigger and one connection for each event; without a poller the thread calls accept and waits: less \
-                 cannot be done for a connection",
+                 level trigger and one connection for each event, so that nothing is asked; without a poller the thread calls \
+                 accept and waits: less cannot be done for a connection",
             )
     };
     vec![
