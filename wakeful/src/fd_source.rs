@@ -155,17 +155,22 @@ impl<T: AsFd> FdSource<T> {
 
 impl<T: AsFd> Read for &FdSource<T> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.transfer(Direction::Read, buffer.len(), |way| match &way.instead {
-            Some(Instead::Helper(helper)) => helper.read(buffer),
-            _ => descriptor::read(&way.owner, buffer),
-        })
+        let length = buffer.len();
+        self.inner.transfer(
+            Direction::Read,
+            || length,
+            |way| match &way.instead {
+                Some(Instead::Helper(helper)) => helper.read(buffer),
+                _ => descriptor::read(&way.owner, buffer),
+            },
+        )
     }
 }
 
 impl<T: AsFd> Write for &FdSource<T> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let write = |way: &Way<T>| descriptor::write(&way.owner, bytes);
-        self.inner.transfer(Direction::Write, bytes.len(), write)
+        self.inner.transfer(Direction::Write, || bytes.len(), write)
     }
 
     fn flush(&mut self) -> io::Result<()> {

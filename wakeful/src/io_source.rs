@@ -69,12 +69,12 @@ impl<T: AsFd> IoSource<T> {
     pub(crate) fn transfer(
         &self,
         direction: Direction,
-        length: usize,
+        length: impl FnOnce() -> usize,
         operation: impl FnOnce(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
         let result = self.run(direction, operation);
         // Zero is the end of the stream, which stays.
-        if matches!(result, Ok(moved) if 0 < moved && moved < length) {
+        if rearm::is_in_use() && matches!(result, Ok(moved) if 0 < moved && moved < length()) {
             rearm::rearm(self.raw_fd(), direction, Cause::Drained);
         }
         result
@@ -203,7 +203,7 @@ macro_rules! reads {
             #[inline]
             fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
                 let length = buffer.len();
-                self.inner.transfer(crate::rearm::Direction::Read, length, |mut inner| {
+                self.inner.transfer(crate::rearm::Direction::Read, || length, |mut inner| {
                     inner.read(buffer)
                 })
             }
@@ -214,7 +214,7 @@ macro_rules! reads {
                 buffers: &mut [std::io::IoSliceMut<'_>],
             ) -> std::io::Result<usize> {
                 let length = buffers.iter().map(|buffer| buffer.len()).fold(0, usize::saturating_add);
-                self.inner.transfer(crate::rearm::Direction::Read, length, |mut inner| {
+                self.inner.transfer(crate::rearm::Direction::Read, || length, |mut inner| {
                     inner.read_vectored(buffers)
                 })
             }
@@ -228,7 +228,7 @@ macro_rules! writes {
         impl std::io::Write for $name {
             #[inline]
             fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-                let length = bytes.len();
+                let length = || bytes.len();
                 self.inner.transfer(crate::rearm::Direction::Write, length, |mut inner| {
                     inner.write(bytes)
                 })
@@ -239,7 +239,7 @@ macro_rules! writes {
                 &mut self,
                 slices: &[std::io::IoSlice<'_>],
             ) -> std::io::Result<usize> {
-                let length = slices.iter().map(|slice| slice.len()).fold(0, usize::saturating_add);
+                let length = || slices.iter().map(|it| it.len()).fold(0, usize::saturating_add);
                 self.inner.transfer(crate::rearm::Direction::Write, length, |mut inner| {
                     inner.write_vectored(slices)
                 })
