@@ -57,11 +57,12 @@ impl Deferred {
     /// Puts a change off, if that is allowed here and now. The descriptor must stay open until the change has
     /// been applied or withdrawn.
     pub(crate) fn put_off(&self, change: Change) -> bool {
-        if self.poller.load(Ordering::Relaxed) != here() {
+        let here = here();
+        if here == 0 || self.poller.load(Ordering::Relaxed) != here {
             return false;
         }
         let mut changes = self.changes();
-        let is_allowed = self.poller.load(Ordering::Relaxed) == here()
+        let is_allowed = self.poller.load(Ordering::Relaxed) == here
             && !self.lent.load(Ordering::Relaxed)
             && usize::try_from(change.fd).is_ok_and(|fd| fd < MOST);
         if is_allowed {
@@ -177,12 +178,14 @@ impl Change {
     }
 }
 
-/// A number that no other living thread has; not zero. A thread that has ended may have had it: that one
-/// does not poll any more.
+/// A number that no other living thread has. A thread that has ended may have had it: that one does not poll any more.
+/// Zero, which is nobody's, at the very end of a thread.
 #[inline]
 fn here() -> usize {
     thread_local! {
+        // Where threads have no variables of the linker's, it is not seen to be const.
+        #[allow(clippy::missing_const_for_thread_local)]
         static HERE: u8 = const { 0 };
     }
-    HERE.with(|here| std::ptr::from_ref(here).addr())
+    HERE.try_with(|here| std::ptr::from_ref(here).addr()).unwrap_or(0)
 }
