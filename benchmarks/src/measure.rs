@@ -92,7 +92,7 @@ pub(crate) fn measure(row: Row, effort: &Effort) -> Result<Outcome> {
     }
 
     let mut costs = vec![Vec::new(); works.len()];
-    for round in 0..=effort.rounds {
+    for round in 0..=effort.rounds.min(row.rounds) {
         for (number, (name, work)) in works.iter_mut().enumerate() {
             if let Some(candidate) =
                 row.candidates.iter().find(|it| row.is_fresh && it.name == *name)

@@ -35,6 +35,8 @@ pub(crate) struct Row {
     pub(crate) most: usize,
     /// And not fewer either.
     pub(crate) is_exact: bool,
+    /// Not more rounds than this: where one takes long.
+    pub(crate) rounds: usize,
     /// Set up anew for each round: where memory happens to lie makes a difference of up to 7 %, and that is
     /// to be drawn anew each time.
     pub(crate) is_fresh: bool,
@@ -54,6 +56,7 @@ impl Row {
             goals: Vec::new(),
             most: usize::MAX,
             is_exact: false,
+            rounds: usize::MAX,
             is_fresh: false,
             is_counted: false,
             remark: "",
@@ -67,6 +70,11 @@ impl Row {
 
     pub(crate) fn counted(mut self) -> Row {
         self.is_counted = true;
+        self
+    }
+
+    pub(crate) fn rounds(mut self, most: usize) -> Row {
+        self.rounds = most;
         self
     }
 
