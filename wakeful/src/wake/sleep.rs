@@ -105,7 +105,9 @@ impl Sleep {
         // answer unused, it is one instruction, which takes the memory from the other processor once.
         self.state.fetch_or(who.bits(), Ordering::SeqCst);
         let mut found = self.state.load(Ordering::SeqCst);
-        while found & (ASLEEP | CALLED) == ASLEEP {
+        // If the bit is gone, the poller has reported it, and may sleep again for something else.
+        let who = who.bits();
+        while found & (ASLEEP | CALLED | who) == ASLEEP | who {
             let called = found | CALLED;
             match self.state.compare_exchange(found, called, Ordering::SeqCst, Ordering::SeqCst) {
                 Ok(_) => return true,
