@@ -201,11 +201,13 @@ impl Poll {
         let mut now = timers.now();
         let deadline = timeout.map(|timeout| now.after(timeout));
         loop {
-            if timers.is_due(now) {
+            let mut next = timers.next();
+            if next.is_some_and(|next| next <= now) {
                 let room = share(&mut memory.timers_first, capacity, capacity);
                 timers.report(now, room, &mut events.buffer);
+                next = timers.next();
             }
-            let until = match (deadline, timers.next_wake_up()) {
+            let until = match (deadline, next.map(|next| next.after(timers.slack()))) {
                 (Some(deadline), Some(next)) => Some(deadline.min(next)),
                 (deadline, next) => deadline.or(next),
             };

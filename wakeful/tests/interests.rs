@@ -6,7 +6,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -26,6 +26,14 @@ fn stream(backend: Backend) -> (Loop, Registered<UnixStream>, UnixStream) {
     let stream = events.registry().register_owned(stream, Token(0), READABLE).unwrap();
     events.expect_silence();
     (events, stream, peer)
+}
+
+/// By a number that is nobody's, and that no other test of this process takes in between.
+fn at(number: RawFd, stream: UnixStream) -> UnixStream {
+    // SAFETY: the call takes integers, and the number is nobody's.
+    assert_eq!(unsafe { libc::dup3(stream.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
+    // SAFETY: the call succeeded, so it is open, and nothing else owns it.
+    UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// A poller with streams that are all writable.
@@ -274,22 +282,15 @@ every_backend! {
 
     fn a_change_goes_with_its_descriptor(backend) {
         let mut events = Loop::new(backend);
-        // By a number that no other test of this process takes in between.
         let number = 900 + backend as i32;
-        let place = |stream: UnixStream| {
-            // SAFETY: the call takes integers, and the number is nobody's.
-            assert_eq!(unsafe { libc::dup3(stream.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
-            // SAFETY: the call succeeded, so it is open, and nothing else owns it.
-            UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) })
-        };
         let (first, _first_peer) = UnixStream::pair().unwrap();
         let mut first =
-            events.registry().register_owned(place(first), Token(0), READABLE).unwrap();
+            events.registry().register_owned(at(number, first), Token(0), READABLE).unwrap();
         events.expect_silence();
         first.set_interest(WRITABLE).unwrap();
         drop(first);
         let (second, mut peer) = UnixStream::pair().unwrap();
-        let second = events.registry().register_owned(place(second), Token(1), READABLE).unwrap();
+        let second = events.registry().register_owned(at(number, second), Token(1), READABLE).unwrap();
         assert_eq!(second.as_fd().as_raw_fd(), number);
         events.expect_silence();
         peer.write_all(b"x").unwrap();
@@ -299,14 +300,8 @@ every_backend! {
     fn a_change_does_not_outlive_a_registration_that_was_forgotten(backend) {
         let mut events = Loop::new(backend);
         let number = 1000 + backend as i32;
-        let place = |stream: UnixStream| {
-            // SAFETY: the call takes integers, and the number is nobody's.
-            assert_eq!(unsafe { libc::dup3(stream.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
-            // SAFETY: the call succeeded, so it is open, and nothing else owns it.
-            UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) })
-        };
         let (first, _first_peer) = UnixStream::pair().unwrap();
-        let mut first = place(first);
+        let mut first = at(number, first);
         let mut registered =
             events.registry().register_owned(&mut first, Token(0), READABLE).unwrap();
         events.expect_silence();
@@ -314,7 +309,7 @@ every_backend! {
         std::mem::forget(registered);
         drop(first);
         let (second, mut peer) = UnixStream::pair().unwrap();
-        let _second = events.registry().register_owned(place(second), Token(1), READABLE).unwrap();
+        let _second = events.registry().register_owned(at(number, second), Token(1), READABLE).unwrap();
         events.expect_silence();
         peer.write_all(b"x").unwrap();
         events.expect_readable(Token(1));

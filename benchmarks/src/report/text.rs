@@ -49,6 +49,10 @@ impl Report {
         }
         for outcome in &self.outcomes {
             let _ = write!(text, "\n## {}\n\n{} per {}", outcome.name, outcome.clock, outcome.unit);
+            let rounds = outcome.candidates.first().map_or(0, |first| first.costs.len());
+            if rounds != self.rounds {
+                let _ = write!(text, "; {rounds} rounds");
+            }
             if !outcome.remark.is_empty() {
                 let _ = write!(text, "; {}", outcome.remark);
             }

@@ -132,16 +132,15 @@ impl Timers {
         Moment(since(self.beginning.unwrap_or(now), now))
     }
 
-    /// When a wait has to end for the timers' sake, slack included.
+    /// The earliest deadline, without slack; nothing is due before.
     #[inline]
-    pub(crate) fn next_wake_up(&mut self) -> Option<Moment> {
-        Some(Moment(self.wheel.next_deadline()?).after(self.slack))
+    pub(crate) fn next(&mut self) -> Option<Moment> {
+        self.wheel.next_deadline().map(Moment)
     }
 
-    /// Whether a timer's deadline, without slack, has passed.
     #[inline]
-    pub(crate) fn is_due(&mut self, now: Moment) -> bool {
-        self.wheel.next_deadline().is_some_and(|next| next <= now.0)
+    pub(crate) fn slack(&self) -> Duration {
+        self.slack
     }
 
     /// Appends what is due, `room` at most.
