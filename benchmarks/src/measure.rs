@@ -77,13 +77,15 @@ pub(crate) fn measure(row: Row, effort: &Effort) -> Result<Outcome> {
         let spent = if more.is_zero() { spent } else { more };
         Ok(spent.as_nanos() as f64 / count as f64)
     };
+    let parts = if effort.is_smoke { 1 } else { row.parts };
+    let filled = (effort.round / parts as u32).as_nanos() as f64 / 2.0;
     // How many units fill a round, for each by itself: some do in nothing what takes others a system call.
     let mut counts = Vec::new();
     for (name, work) in &mut works {
         let mut count = if row.is_exact { row.most } else { 1 };
         while count < row.most {
             let each = timed(work, count).with_context(|| format!("{name}, at first"))?;
-            if each * count as f64 >= effort.round.as_nanos() as f64 / 2.0 {
+            if each * count as f64 >= filled {
                 break;
             }
             count *= 2;
@@ -92,7 +94,7 @@ pub(crate) fn measure(row: Row, effort: &Effort) -> Result<Outcome> {
     }
 
     let mut costs = vec![Vec::new(); works.len()];
-    for round in 0..=effort.rounds.min(row.rounds) {
+    for round in 0..=(effort.rounds * parts).min(row.rounds) {
         for (number, (name, work)) in works.iter_mut().enumerate() {
             if let Some(candidate) =
                 row.candidates.iter().find(|it| row.is_fresh && it.name == *name)

@@ -37,6 +37,8 @@ pub(crate) struct Row {
     pub(crate) is_exact: bool,
     /// Not more rounds than this: where one takes long.
     pub(crate) rounds: usize,
+    /// So many rounds instead of one, each that much shorter: where disturbances last longer than a round.
+    pub(crate) parts: usize,
     /// Set up anew for each round: where memory happens to lie makes a difference of up to 7 %, and that is
     /// to be drawn anew each time.
     pub(crate) is_fresh: bool,
@@ -57,6 +59,7 @@ impl Row {
             most: usize::MAX,
             is_exact: false,
             rounds: usize::MAX,
+            parts: 1,
             is_fresh: false,
             is_counted: false,
             remark: "",
@@ -75,6 +78,11 @@ impl Row {
 
     pub(crate) fn rounds(mut self, most: usize) -> Row {
         self.rounds = most;
+        self
+    }
+
+    pub(crate) fn parts(mut self, count: usize) -> Row {
+        self.parts = count;
         self
     }
 

@@ -1,25 +1,19 @@
 //! A server of many connections, some of which have something to say: it reads, and sends it back.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::os::fd::AsRawFd;
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use anyhow::Result;
 
-use super::sockets::{Kind, RawEpoll, Socket};
+use super::clients::{Clients, Size};
+use super::sockets::{RawEpoll, Socket};
 use crate::clock::Clock;
 use crate::measure::Effort;
 use crate::row::Row;
 
-const MESSAGE: &[u8] = &[7; 64];
 const BATCH: usize = 256;
-
-/// How many connections there can be, with both ends in this process.
-fn most(descriptors: usize) -> usize {
-    descriptors.saturating_sub(1000) / 2
-}
 
 pub(super) fn rows(effort: &Effort, descriptors: usize) -> Vec<Row> {
     let all: &[(usize, &[usize])] =
@@ -27,19 +21,11 @@ pub(super) fn rows(effort: &Effort, descriptors: usize) -> Vec<Row> {
     let few: &[(usize, &[usize])] = &[(1, &[100]), (100, &[10]), (1000, &[10]), (10_000, &[1])];
     let wanted = if effort.is_full { all } else { few };
     let sizes = wanted.iter().flat_map(|(count, parts)| parts.iter().map(|part| (*count, *part)));
-    sizes
-        .map(|(count, percent)| row(Size { count: count.min(most(descriptors)).max(1), percent }))
-        .collect()
-}
-
-#[derive(Clone, Copy)]
-struct Size {
-    count: usize,
-    percent: usize,
+    sizes.map(|(count, percent)| row(Size::new(count, percent, descriptors))).collect()
 }
 
 fn row(size: Size) -> Row {
-    let Size { count, percent } = size;
+    let Size { count, percent, .. } = size;
     let name = format!(
         "echo, {count} connection{}, {percent} % active",
         if count == 1 { "" } else { "s" }
@@ -55,7 +41,7 @@ fn row(size: Size) -> Row {
         let set_up = move || Connections::shared(&shared, size);
         row.measured(name, set_up, |connections, count| connections.echo::<P>(count))
     }
-    let row = Row::new(name, "message");
+    let row = Row::new(name, "message").parts(8);
     let row = candidate::<Wakeful>(row, "wakeful", &shared, size);
     let row = candidate::<Raw>(row, "raw epoll", &shared, size);
     candidate::<Mio>(row, "mio", &shared, size).goal("mio", 1.0).goal("raw epoll", 1.02).remark(
@@ -66,6 +52,7 @@ fn row(size: Size) -> Row {
 /// The same for all candidates, so that the kernel's memory of them lies where it lies for all.
 struct Connections {
     clients: RefCell<Clients>,
+    active: usize,
     servers: Vec<Socket>,
 }
 
@@ -75,7 +62,8 @@ impl Connections {
             return Ok(connections);
         }
         let (clients, servers) = Clients::new(size)?;
-        let connections = Rc::new(Connections { clients: RefCell::new(clients), servers });
+        let (clients, active) = (RefCell::new(clients), size.active());
+        let connections = Rc::new(Connections { clients, active, servers });
         *place.borrow_mut() = Rc::downgrade(&connections);
         Ok(connections)
     }
@@ -89,10 +77,9 @@ impl Connections {
         }
         let mut clients = self.clients.borrow_mut();
         // Once before it counts: what has just been registered is far from the processor.
-        let active = clients.active;
-        rounds(&mut clients, active, || poller.serve(&self.servers))?;
+        rounds(&mut clients, self.active, self.active, || poller.serve(&self.servers))?;
         let before = Clock::Thread.now();
-        rounds(&mut clients, count, || poller.serve(&self.servers))?;
+        rounds(&mut clients, self.active, count, || poller.serve(&self.servers))?;
         let spent = Clock::Thread.now() - before;
         for server in &self.servers {
             poller.deregister(server)?;
@@ -116,61 +103,17 @@ fn answer(server: &Socket) -> Result<()> {
     server.send(&buffer[..length])
 }
 
-/// The other ends, and whose turn it is to speak.
-struct Clients {
-    ends: Vec<Socket>,
-    active: usize,
-    speaking: VecDeque<usize>,
-    next: usize,
-}
-
-impl Clients {
-    fn new(size: Size) -> Result<(Clients, Vec<Socket>)> {
-        let mut clients = Clients {
-            ends: Vec::new(),
-            active: (size.count * size.percent / 100).max(1),
-            speaking: VecDeque::new(),
-            next: 0,
-        };
-        let mut servers = Vec::new();
-        for _ in 0..size.count {
-            let (client, server) = Kind::Unix.pair()?;
-            clients.ends.push(client.into());
-            servers.push(server.into());
-        }
-        Ok((clients, servers))
-    }
-
-    /// The active ones say something, as many as are wanted at most.
-    fn speak(&mut self, most: usize) -> Result<usize> {
-        let count = self.active.min(most);
-        for _ in 0..count {
-            self.ends[self.next].send(MESSAGE)?;
-            self.speaking.push_back(self.next);
-            // Scattered, so that they are not neighbours in the kernel's memory.
-            self.next = (self.next + 7919) % self.ends.len();
-        }
-        Ok(count)
-    }
-
-    fn listen(&mut self) -> Result<()> {
-        let mut buffer = [0; 128];
-        while let Some(number) = self.speaking.pop_front() {
-            assert_eq!(self.ends[number].receive(&mut buffer)?, MESSAGE.len());
-        }
-        Ok(())
-    }
-}
-
 /// Rounds of all active connections, until so many messages were echoed. The server counts what it serves.
 fn rounds(
     clients: &mut Clients,
+    active: usize,
     count: usize,
     mut serve: impl FnMut() -> Result<usize>,
 ) -> Result<()> {
     let mut done = 0;
     while done < count {
-        let mut waiting = clients.speak(count - done)?;
+        let mut waiting = active.min(count - done);
+        clients.speak(waiting)?;
         done += waiting;
         while waiting > 0 {
             waiting -= serve()?;

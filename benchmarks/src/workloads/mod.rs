@@ -2,6 +2,7 @@
 
 mod accept;
 mod children;
+mod clients;
 mod echo;
 mod files;
 mod foreign;
