@@ -72,16 +72,19 @@ impl Deferred {
         is_allowed
     }
 
-    /// A registration begins or is replaced, by `operation`: if that succeeds, a change from before is void.
+    /// Whether there are changes.
     #[inline]
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// A registration begins or is replaced, by `operation`: if that succeeds, a change from before is void.
+    #[cold]
     pub(crate) fn replace(
         &self,
         fd: RawFd,
         operation: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
-        if !self.pending.load(Ordering::Relaxed) {
-            return operation();
-        }
         // Until both is done, so that nobody applies it in between.
         let mut changes = self.changes();
         operation()?;
@@ -90,17 +93,15 @@ impl Deferred {
     }
 
     /// The registration is about to end.
-    #[inline]
+    #[cold]
     pub(crate) fn withdraw(&self, fd: RawFd) {
-        if self.pending.load(Ordering::Relaxed) {
-            self.changes().take(fd);
-        }
+        self.changes().take(fd);
     }
 
     /// Before a poll: applies what was put off.
     #[inline]
     pub(crate) fn apply(&self, adapter: &Selected) {
-        if self.poller.load(Ordering::Relaxed) != here() || self.pending.load(Ordering::Relaxed) {
+        if self.poller.load(Ordering::Relaxed) != here() || self.is_pending() {
             self.take_over(adapter);
         }
     }

@@ -51,12 +51,10 @@ impl<T: AsFd> IoSource<T> {
         operation: impl FnOnce(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         let result = operation(self.get());
-        if let Err(error) = &result {
-            let cause = match error.kind() {
-                io::ErrorKind::WouldBlock => Cause::Drained,
-                _ => Cause::ErrorTaken,
-            };
-            rearm::rearm(self.raw_fd(), direction, cause);
+        if rearm::is_in_use() {
+            if let Err(error) = &result {
+                self.failed(direction, error);
+            }
         }
         result
     }
@@ -72,12 +70,25 @@ impl<T: AsFd> IoSource<T> {
         length: impl FnOnce() -> usize,
         operation: impl FnOnce(&T) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let result = self.run(direction, operation);
-        // Zero is the end of the stream, which stays.
-        if rearm::is_in_use() && matches!(result, Ok(moved) if 0 < moved && moved < length()) {
-            rearm::rearm(self.raw_fd(), direction, Cause::Drained);
+        let result = operation(self.get());
+        if rearm::is_in_use() {
+            match &result {
+                // Zero is the end of the stream, which stays.
+                Ok(moved) if 0 < *moved && *moved < length() => self.drained(direction),
+                Ok(_) => {}
+                Err(error) => self.failed(direction, error),
+            }
         }
         result
+    }
+
+    #[cold]
+    fn failed(&self, direction: Direction, error: &io::Error) {
+        let cause = match error.kind() {
+            io::ErrorKind::WouldBlock => Cause::Drained,
+            _ => Cause::ErrorTaken,
+        };
+        rearm::rearm(self.raw_fd(), direction, cause);
     }
 
     /// Runs accept(2): as [`run`](IoSource::run), but its errors are not the listener's. Armed again

@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 #[cfg(doc)]
 use crate::Waker;
-use crate::backend::Adapter;
+use crate::backend::{Adapter, Selected};
 use crate::event::source_by_descriptor;
-use crate::rearm;
 use crate::registry::Shared;
 use crate::time::Timers;
-use crate::wake::Woken;
+use crate::wake::{Duties, Woken};
 use crate::{Backend, Capabilities, Events, Registry, backend};
 
 /// Waits for events.
@@ -127,22 +126,22 @@ impl Poll {
     /// [`Interrupted`](io::ErrorKind::Interrupted): a signal handler ran. Nothing is lost; poll
     /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
-        events.clear();
-        if events.capacity() == 0 {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "these Events have no room for an event: create them with Events::with_capacity(1) \
-                 or more",
-            ));
-        }
         let shared = self.registry.shared();
-        shared.deferred.apply(&shared.adapter);
-        if !self.timers.is_empty() || shared.wake.sleep.is_in_use() || rearm::is_in_use() {
+        let Shared { adapter: Selected::Best(adapter), wake, deferred } = &**shared else {
+            return self.poll_with_all(events, timeout);
+        };
+        let duties = wake.sleep.known_duties();
+        let is_simple = self.timers.is_empty() && Duties::CHANGES.contains(duties);
+        if !is_simple || events.capacity() == 0 {
             return self.poll_with_all(events, timeout);
         }
+        if !duties.is_empty() {
+            deferred.apply(&shared.adapter);
+        }
         // Descriptors alone: the kernel does it all.
-        let waited = shared.adapter.wait(&mut events.buffer, timeout);
-        if shared.wake.sleep.is_in_use() {
+        events.clear();
+        let waited = adapter.wait(&mut events.buffer, timeout);
+        if wake.sleep.is_in_use() {
             return self.woken_for_the_first_time(events, timeout, waited);
         }
         waited.map(drop)
@@ -162,14 +161,28 @@ impl Poll {
         }
     }
 
-    /// With timers, wakers or pollers that re-arm.
+    /// With timers or [`Duties`], on another backend, or without room.
+    #[inline(never)]
     fn poll_with_all(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        if events.capacity() == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "these Events have no room for an event: create them with Events::with_capacity(1) \
+                 or more",
+            ));
+        }
+        let shared = self.registry.shared();
+        let duties = shared.wake.sleep.duties();
+        if duties.contains(Duties::CHANGES) {
+            shared.deferred.apply(&shared.adapter);
+        }
         let result = if self.timers.is_empty() {
-            self.memory.wait(self.registry.shared(), events, timeout).map(drop)
+            self.memory.wait(shared, events, timeout).map(drop)
         } else {
             self.poll_with_timers(events, timeout)
         };
-        if rearm::is_in_use() && events.len() < events.capacity() {
+        if duties.contains(Duties::LENT) && events.len() < events.capacity() {
             self.registry.shared().drained();
         }
         result

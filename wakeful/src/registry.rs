@@ -4,11 +4,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
 use crate::backend::{Adapter, Selected};
-use crate::deferred::Deferred;
+use crate::deferred::{Change, Deferred};
 use crate::event::Source;
 use crate::rearm::{self, Cause, Direction};
 use crate::registered::{Registered, SourceError};
-use crate::wake::Wake;
+use crate::wake::{Duties, Wake};
 use crate::{Capabilities, Interest, Token};
 
 /// What a poller, its registries and its wakers have in common.
@@ -27,19 +27,28 @@ impl Shared {
     /// Lends the backend's descriptor to the outside, for an outer loop to sleep on.
     fn export(&self) -> BorrowedFd<'_> {
         self.deferred.lend(&self.adapter);
-        if self.wake.sleep.export() {
+        if self.wake.sleep.lend() {
             // A failure leaves the wake-up for the next poll; there is nobody to tell.
             let _ = self.adapter.wake();
         }
         self.adapter.descriptor()
     }
 
-    /// It was asked until there was nothing left: an outer loop whose kernel has no edges is to hear of it anew.
-    pub(crate) fn drained(&self) {
-        if self.wake.sleep.is_exported() {
-            let fd = self.adapter.descriptor().as_raw_fd();
-            rearm::rearm(fd, Direction::Read, Cause::Drained);
+    /// Puts a change of interest off to the next poll, if that is allowed here and now: see [`Deferred`].
+    pub(crate) fn put_off(&self, change: Change) -> bool {
+        let sleep = &self.wake.sleep;
+        // The first is never allowed: no poll has looked after changes yet.
+        if !sleep.duties().contains(Duties::CHANGES) {
+            sleep.add_duty(Duties::CHANGES);
         }
+        self.deferred.put_off(change)
+    }
+
+    /// Its descriptor has been lent out, and it was asked until there was nothing left: an outer loop whose kernel has
+    /// no edges is to hear of it anew.
+    pub(crate) fn drained(&self) {
+        let fd = self.adapter.descriptor().as_raw_fd();
+        rearm::rearm(fd, Direction::Read, Cause::Drained);
     }
 }
 
@@ -169,7 +178,10 @@ impl Registry {
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
         // A change may be left of an earlier registration under this number, whose owner was forgotten.
-        deferred.replace(fd, || adapter.register(fd, token, interest))
+        if deferred.is_pending() {
+            return deferred.replace(fd, move || adapter.register(fd, token, interest));
+        }
+        adapter.register(fd, token, interest)
     }
 
     pub(crate) fn reregister_fd(
@@ -179,12 +191,18 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
-        deferred.replace(fd, || adapter.reregister(fd, token, interest))
+        if deferred.is_pending() {
+            return deferred.replace(fd, move || adapter.reregister(fd, token, interest));
+        }
+        adapter.reregister(fd, token, interest)
     }
 
     pub(crate) fn deregister_fd(&self, fd: RawFd) -> io::Result<()> {
-        self.shared.deferred.withdraw(fd);
-        self.shared.adapter.deregister(fd)
+        let Shared { adapter, deferred, .. } = &*self.shared;
+        if deferred.is_pending() {
+            deferred.withdraw(fd);
+        }
+        adapter.deregister(fd)
     }
 }
 

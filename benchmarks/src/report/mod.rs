@@ -15,7 +15,7 @@ use crate::machine::Machine;
 use crate::measure::{Effort, Outcome};
 
 /// How all of it was measured: stands in every report.
-const METHOD: &str = "Candidates take turns, round by round, in one process; the first round warms up. A cost is \
+const METHOD: &str = "Candidates take turns in one process, in each round in another order; the first round warms up. A cost is \
 processor time of the thread where one thread does the work, of the process where several do, and time where it is about \
 waiting; a ratio is wakeful's cost to the other's in the same round. Given are the median of the rounds and the 95 % interval of \
 the median by order statistics. A goal within the interval is undecided. System calls are counted by strace, instructions by \

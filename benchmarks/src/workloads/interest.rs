@@ -13,6 +13,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new(format!("write interest on and off, {}", kind.name()), "hop")
             .counted()
             .fresh()
+        .parts(8)
             .candidate("wakeful", move || WakefulPair::new(kind), toggle_by_wakeful)
             .candidate("without toggling", move || WakefulPair::new(kind), WakefulPair::run)
             .candidate("mio", move || MioPair::new(kind), toggle_by_mio)
@@ -26,6 +27,7 @@ pub(super) fn rows() -> Vec<Row> {
     let redundant = Row::new("the same interest again", "call")
         .counted()
         .fresh()
+        .parts(8)
         .candidate("wakeful", || WakefulPair::new(Kind::Unix), again_by_wakeful)
         .candidate("mio", || MioPair::new(Kind::Unix), again_by_mio)
         .goal("mio", 0.05);

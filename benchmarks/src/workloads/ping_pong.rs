@@ -18,6 +18,7 @@ fn row(kind: Kind) -> Row {
     Row::new(format!("ping-pong, {}", kind.name()), "hop")
         .counted()
         .fresh()
+        .parts(8)
         .candidate("wakeful", move || WakefulPair::new(kind), WakefulPair::run)
         .candidate("raw epoll", move || Raw::new(kind), Raw::run)
         .candidate("mio", move || MioPair::new(kind), MioPair::run)

@@ -79,13 +79,10 @@ impl Epoll {
         timeout: Option<Duration>,
         mask: Option<&SignalSet>,
     ) -> Result<usize, WaitError> {
-        let Some(timeout) = timeout else {
-            return self.wait_ms(events, -1, mask);
-        };
-        if let Some(timeout_ms) = whole_ms(timeout) {
-            return self.wait_ms(events, timeout_ms, mask);
+        match (timeout, timeout.map_or(Some(-1), whole_ms)) {
+            (Some(timeout), None) => self.wait_exactly(events, timeout, mask),
+            (_, timeout_ms) => self.wait_ms(events, timeout_ms.unwrap_or(-1), mask),
         }
-        self.wait_exactly(events, timeout, mask)
     }
 
     /// Kept out of the way of the waits without end, of which servers are made.

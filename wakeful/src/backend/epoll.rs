@@ -34,9 +34,24 @@ impl EpollAdapter {
         Ok(EpollAdapter { epoll: Epoll::new()?, wake: WakeObject::default() })
     }
 
+    /// When a source may interrupt waits.
+    #[cold]
+    fn wait_interrupted(
+        &self,
+        events: &mut Vec<Event>,
+        timeout: Option<Duration>,
+    ) -> io::Result<bool> {
+        let before = events.len();
+        if timeout == Some(Duration::ZERO) {
+            self.epoll.wait(events, timeout)?;
+        } else {
+            self.wait_for_signals_only(events, timeout)?;
+        }
+        Ok(self.wake.take_event(events, before))
+    }
+
     /// epoll_wait(2) ends with `EINTR` also when the kernel has work for this thread, as for a ring of its own, and does not
     /// say so. poll(2) does not, unless a signal handler ran.
-    #[cold]
     fn wait_for_signals_only(
         &self,
         events: &mut Vec<Event>,
@@ -58,23 +73,34 @@ impl EpollAdapter {
         Ok(())
     }
 
-    #[inline]
-    fn check_token(&self, token: Token) -> io::Result<()> {
-        if token == EVENTFD_TOKEN { self.wake.switch(&self.epoll) } else { Ok(()) }
+    /// The caller's token is the waker's.
+    #[cold]
+    fn give_token_up(&self, operation: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        self.wake.switch(&self.epoll)?;
+        operation()
     }
 }
 
 impl Adapter for EpollAdapter {
+    #[inline]
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        self.check_token(token)?;
-        Ok(self.epoll.add_raw(fd, flags(interest), token)?)
+        let operation = move || Ok(self.epoll.add_raw(fd, flags(interest), token)?);
+        if token == EVENTFD_TOKEN {
+            return self.give_token_up(operation);
+        }
+        operation()
     }
 
+    #[inline]
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        self.check_token(token)?;
-        Ok(self.epoll.modify_raw(fd, flags(interest), token)?)
+        let operation = move || Ok(self.epoll.modify_raw(fd, flags(interest), token)?);
+        if token == EVENTFD_TOKEN {
+            return self.give_token_up(operation);
+        }
+        operation()
     }
 
+    #[inline]
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         Ok(self.epoll.delete_raw(fd)?)
     }
@@ -85,22 +111,14 @@ impl Adapter for EpollAdapter {
         true
     }
 
+    #[inline(always)]
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
+        if interruptions::are_expected() {
+            return self.wait_interrupted(events, timeout);
+        }
         let before = events.len();
-        if interruptions::are_expected() && timeout != Some(Duration::ZERO) {
-            self.wait_for_signals_only(events, timeout)?;
-        } else {
-            self.epoll.wait(events, timeout)?;
-        }
-        if !self.wake.exists() {
-            return Ok(false);
-        }
-        // The kernel reports a descriptor once per wait, so there is at most one such event.
-        let found = events[before..].iter().position(|event| self.wake.sent(event));
-        if let Some(index) = found {
-            events.swap_remove(before + index);
-        }
-        Ok(found.is_some())
+        self.epoll.wait(events, timeout)?;
+        Ok(self.wake.exists() && self.wake.take_event(events, before))
     }
 
     fn prepare_wake(&self) -> io::Result<()> {
@@ -180,6 +198,18 @@ impl WakeObject {
             Some(_) => event.readiness() == Readiness::WRNORM,
             None => event.token() == EVENTFD_TOKEN,
         }
+    }
+
+    /// Takes its event out of those that came after the first so many. Whether there was one.
+    // Not every wait has any.
+    #[inline(never)]
+    fn take_event(&self, events: &mut Vec<Event>, before: usize) -> bool {
+        // The kernel reports a descriptor once per wait, so there is at most one.
+        let found = events[before..].iter().position(|event| self.sent(event));
+        if let Some(index) = found {
+            events.swap_remove(before + index);
+        }
+        found.is_some()
     }
 
     fn create(&self, epoll: &Epoll) -> io::Result<()> {

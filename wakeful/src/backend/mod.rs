@@ -35,14 +35,21 @@ pub(crate) const AVAILABLE: &[Backend] = &[
     Backend::EventPorts,
 ];
 
+/// The first of them.
+#[cfg(kernel = "linux")]
+type Best = epoll::EpollAdapter;
+#[cfg(kernel = "bsd")]
+type Best = kqueue::KqueueAdapter;
+#[cfg(kernel = "illumos")]
+type Best = Arc<event_port::EventPortAdapter>;
+#[cfg(kernel = "other")]
+type Best = Arc<poll::PollAdapter>;
+
 /// The adapter of a poller. The best of this system is known by its type and called directly, which is a hundredth of
 /// a registration's cost.
 #[derive(Debug)]
 pub(crate) enum Selected {
-    #[cfg(kernel = "linux")]
-    Best(epoll::EpollAdapter),
-    #[cfg(kernel = "bsd")]
-    Best(kqueue::KqueueAdapter),
+    Best(Best),
     Other(Arc<dyn Adapter>),
 }
 
@@ -52,12 +59,15 @@ pub(crate) fn create(backend: Backend) -> io::Result<Selected> {
         Backend::Epoll => Ok(Selected::Best(epoll::EpollAdapter::new()?)),
         #[cfg(kernel = "bsd")]
         Backend::Kqueue => Ok(Selected::Best(kqueue::KqueueAdapter::new()?)),
-        #[cfg(all(backend = "epoll", not(kernel = "linux")))]
-        Backend::Epoll => Ok(Selected::Other(Arc::new(epoll::EpollAdapter::new()?))),
+        #[cfg(kernel = "illumos")]
+        Backend::EventPorts => Ok(Selected::Best(event_port::EventPortAdapter::new()?)),
+        #[cfg(kernel = "other")]
+        Backend::Poll => Ok(Selected::Best(poll::PollAdapter::new()?)),
         #[cfg(all(backend = "kqueue", not(kernel = "bsd")))]
         Backend::Kqueue => Ok(Selected::Other(Arc::new(kqueue::KqueueAdapter::new()?))),
-        #[cfg(backend = "event-ports")]
+        #[cfg(all(backend = "event-ports", not(kernel = "illumos")))]
         Backend::EventPorts => Ok(Selected::Other(event_port::EventPortAdapter::new()?)),
+        #[cfg(not(kernel = "other"))]
         Backend::Poll => Ok(Selected::Other(poll::PollAdapter::new()?)),
         #[allow(unreachable_patterns)]
         other => Err(io::Error::new(
@@ -115,7 +125,6 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
 macro_rules! either {
     ($selected:expr, $adapter:ident => $call:expr) => {
         match $selected {
-            #[cfg(any(kernel = "linux", kernel = "bsd"))]
             Selected::Best($adapter) => $call,
             Selected::Other($adapter) => $call,
         }

@@ -13,7 +13,7 @@ mod wakers;
 use std::io;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-pub(crate) use sleep::{Sleep, Woken};
+pub(crate) use sleep::{Duties, Sleep, Woken};
 pub(crate) use wakers::{WakerKey, Wakers};
 
 use crate::Token;
@@ -48,7 +48,7 @@ impl Wake {
 
     /// A new waker that is not reported.
     pub(crate) fn start(&self) {
-        if self.sleep.start() {
+        if !self.sleep.add_duty(Duties::WAKERS) {
             self.several.store(true, Ordering::Release);
         }
     }
@@ -58,7 +58,7 @@ impl Wake {
     /// wake-ups that call the kernel whether it sleeps or not come when they like.
     #[inline]
     pub(crate) fn may_wake_in_vain(&self) -> bool {
-        self.several.load(Ordering::Acquire) || self.sleep.is_exported()
+        self.several.load(Ordering::Acquire) || self.sleep.is_lent()
     }
 
     /// The waker is gone; a wake-up of its that is under way is still reported.
@@ -88,7 +88,7 @@ impl Wake {
 
     #[inline]
     fn call(&self, roused: bool, kernel: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        if !roused && !self.sleep.is_exported() {
+        if !roused && !self.sleep.is_lent() {
             return Ok(());
         }
         kernel().inspect_err(|_| self.sleep.wake_failed())

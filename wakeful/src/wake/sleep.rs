@@ -1,6 +1,6 @@
 use bitflags::bitflags;
 
-use crate::sync::{AtomicBool, AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering};
 
 /// Between waits, with nothing to report.
 const AWAKE: u32 = 0;
@@ -32,6 +32,19 @@ impl Woken {
     }
 }
 
+bitflags! {
+    /// What a poll has to look after besides descriptors and timers. Once there, it stays.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub(crate) struct Duties: u32 {
+        /// There is, or has been, a waker. Until then the poller leaves the state alone.
+        const WAKERS = 1;
+        /// Somebody else may be asleep on the poller's descriptor.
+        const LENT = 2;
+        /// Changes of interest may have been put off.
+        const CHANGES = 4;
+    }
+}
+
 /// Whether the poller sleeps, and who woke it.
 ///
 /// Every change is a read-modify-write of one atomic, so waker and poller agree on which of them
@@ -40,33 +53,43 @@ impl Woken {
 #[derive(Debug)]
 pub(crate) struct Sleep {
     state: AtomicU32,
-    /// There is, or has been, a waker. Until then the poller leaves `state` alone.
-    in_use: AtomicBool,
-    /// Somebody else may be asleep on the poller's descriptor.
-    exported: AtomicBool,
+    /// [`Duties`], in one place, so that a poll without any asks once.
+    duties: AtomicU32,
 }
 
 impl Default for Sleep {
     fn default() -> Sleep {
         Sleep {
-            // The first waker may come while the poller sleeps and has not looked at `in_use`.
+            // The first waker may come while the poller sleeps and has not looked at its duties.
             state: AtomicU32::new(ASLEEP),
-            in_use: AtomicBool::new(false),
-            exported: AtomicBool::new(false),
+            duties: AtomicU32::new(0),
         }
     }
 }
 
 impl Sleep {
-    /// A waker is there. Whether it is not the first.
-    pub(crate) fn start(&self) -> bool {
-        self.in_use.swap(true, Ordering::SeqCst)
+    /// Whether that is new.
+    pub(crate) fn add_duty(&self, duty: Duties) -> bool {
+        // Whichever comes later in the order of all sequentially consistent operations, this one or a waker's, its
+        // thread sees the other's.
+        self.duties.fetch_or(duty.bits(), Ordering::SeqCst) & duty.bits() == 0
     }
 
-    /// Poller: whether there is anything to look after at all.
+    #[inline]
+    pub(crate) fn duties(&self) -> Duties {
+        Duties::from_bits_retain(self.duties.load(Ordering::SeqCst))
+    }
+
+    /// Poller: what it knows of its duties. Who misses a waker here asks [`is_in_use`](Sleep::is_in_use) after the wait.
+    #[inline]
+    pub(crate) fn known_duties(&self) -> Duties {
+        Duties::from_bits_retain(self.duties.load(Ordering::Relaxed))
+    }
+
+    /// Poller: whether there is, or has been, a waker.
     #[inline]
     pub(crate) fn is_in_use(&self) -> bool {
-        self.in_use.load(Ordering::Acquire)
+        self.duties().contains(Duties::WAKERS)
     }
 
     /// Poller: about to wait. False if a waker woke, so that it must not sleep.
@@ -95,7 +118,7 @@ impl Sleep {
     /// be called, so that nobody else sleeps on the descriptor either.
     pub(crate) fn stay_awake(&self, left: Woken) -> bool {
         self.state.fetch_or(left.bits(), Ordering::SeqCst);
-        self.is_exported()
+        self.is_lent()
     }
 
     /// Waker: woke. Whether the poller slept, so that the kernel has to be called.
@@ -119,8 +142,8 @@ impl Sleep {
 
     /// Whether the kernel has to be called by every wake-up.
     #[inline]
-    pub(crate) fn is_exported(&self) -> bool {
-        self.exported.load(Ordering::SeqCst)
+    pub(crate) fn is_lent(&self) -> bool {
+        self.duties().contains(Duties::LENT)
     }
 
     /// Waker: the kernel could not be called. The next waker is to try again.
@@ -128,13 +151,10 @@ impl Sleep {
         self.state.fetch_and(!CALLED, Ordering::SeqCst);
     }
 
-    /// The descriptor is handed out. Whether a waker woke already, so that the kernel has to be
-    /// called in its stead.
-    pub(crate) fn export(&self) -> bool {
-        // Whichever comes later in the order of all sequentially consistent operations, this store
-        // or a waker's, its thread sees the other's and calls the kernel.
-        let exported = self.exported.swap(true, Ordering::SeqCst);
+    /// The descriptor is lent out. Whether a waker woke already, so that the kernel has to be called in its stead.
+    pub(crate) fn lend(&self) -> bool {
+        let is_new = self.add_duty(Duties::LENT);
         let woken = Woken::from_bits_truncate(self.state.load(Ordering::SeqCst));
-        !exported && woken.is_any()
+        is_new && woken.is_any()
     }
 }
