@@ -45,7 +45,7 @@ fn row(size: Size) -> Row {
     let row = candidate::<Wakeful>(row, "wakeful", &shared, size);
     let row = candidate::<Raw>(row, "raw epoll", &shared, size);
     candidate::<Mio>(row, "mio", &shared, size).goal("mio", 1.0).goal("raw epoll", 1.02).remark(
-        "the same three system calls by all; a poll of wakeful is 100 instructions longer than mio's, as in ping-pong",
+        "the same three system calls by all; a poll of wakeful is some fifty instructions longer than mio's, as in ping-pong",
     )
 }
 

@@ -13,7 +13,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new(format!("write interest on and off, {}", kind.name()), "hop")
             .counted()
             .fresh()
-        .parts(8)
+            .parts(8)
             .candidate("wakeful", move || WakefulPair::new(kind), toggle_by_wakeful)
             .candidate("without toggling", move || WakefulPair::new(kind), WakefulPair::run)
             .candidate("mio", move || MioPair::new(kind), toggle_by_mio)

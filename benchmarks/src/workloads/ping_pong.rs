@@ -31,8 +31,8 @@ fn row(kind: Kind) -> Row {
         .goal("raw epoll", 1.02)
         .goal("polling", 0.65)
         .remark(
-            "a poll of wakeful looks after timers, wakers and changes of interest in 100 instructions, where mio's has \
-             none of them: half a hundredth of a hop; polling makes eight system calls a hop, the others three, but over \
+            "a poll of wakeful asks for timers, wakers and changes of interest in some fifty instructions, where mio's has \
+             none of them: less than a hundredth of a hop; polling makes eight system calls a hop, the others three, but over \
              TCP two of them are most of the cost: not even without a poller would it be 0.65",
         )
 }

@@ -12,7 +12,7 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("register and deregister", "pair of calls")
             .counted()
             .fresh()
-        .parts(8)
+            .parts(8)
             .candidate(
                 "wakeful",
                 || {
