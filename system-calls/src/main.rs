@@ -216,6 +216,9 @@ fn other_interest(poll: &mut Poll, events: &mut Events) -> Result {
 fn interest_and_back(poll: &mut Poll, events: &mut Events) -> Result {
     let (left, _right) = UnixStream::pair()?;
     let mut left = poll.registry().register_owned(left, Token(0), Interest::READABLE)?;
+    // The first changes of a poller are made at once.
+    left.set_interest(Interest::READABLE | Interest::WRITABLE)?;
+    left.set_interest(Interest::READABLE)?;
     poll.poll(events, Some(Duration::ZERO))?;
     counted(|| {
         left.set_interest(Interest::READABLE | Interest::WRITABLE)?;

@@ -141,24 +141,33 @@ impl Poll {
         // Descriptors alone: the kernel does it all.
         events.clear();
         let waited = adapter.wait(&mut events.buffer, timeout);
-        if wake.sleep.is_in_use() {
-            return self.woken_for_the_first_time(events, timeout, waited);
+        let duties = wake.sleep.duties();
+        if !Duties::CHANGES.contains(duties) {
+            return self.found_duties(duties, events, timeout, waited);
         }
         waited.map(drop)
     }
 
-    /// The first waker came into being during a wait, and may have ended it.
+    /// During a wait for descriptors alone the first waker came into being, and may have ended it, or the poller's own
+    /// descriptor was lent out.
     #[cold]
-    fn woken_for_the_first_time(
+    fn found_duties(
         &mut self,
+        duties: Duties,
         events: &mut Events,
         timeout: Option<Duration>,
         waited: io::Result<bool>,
     ) -> io::Result<()> {
-        match self.memory.wake_up(self.registry.shared(), events, waited)? {
-            End::InVain => self.poll_with_all(events, timeout),
-            End::Due | End::Asked => Ok(()),
+        if duties.contains(Duties::WAKERS) {
+            let end = self.memory.wake_up(self.registry.shared(), events, waited)?;
+            if end == End::InVain {
+                return self.poll_with_all(events, timeout);
+            }
+        } else {
+            waited?;
         }
+        self.tell_outer_loop(events);
+        Ok(())
     }
 
     /// With timers or [`Duties`], on another backend, or without room.
@@ -173,8 +182,7 @@ impl Poll {
             ));
         }
         let shared = self.registry.shared();
-        let duties = shared.wake.sleep.duties();
-        if duties.contains(Duties::CHANGES) {
+        if shared.wake.sleep.duties().contains(Duties::CHANGES) {
             shared.deferred.apply(&shared.adapter);
         }
         let result = if self.timers.is_empty() {
@@ -182,10 +190,17 @@ impl Poll {
         } else {
             self.poll_with_timers(events, timeout)
         };
-        if duties.contains(Duties::LENT) && events.len() < events.capacity() {
-            self.registry.shared().drained();
-        }
+        self.tell_outer_loop(events);
         result
+    }
+
+    /// If one may be asleep on this poller's descriptor, which has just been asked until there was nothing left.
+    fn tell_outer_loop(&self, events: &Events) {
+        let shared = self.registry.shared();
+        // It may have been lent out during the wait.
+        if shared.wake.sleep.is_lent() && events.len() < events.capacity() {
+            shared.drained();
+        }
     }
 
     /// As [`poll`](Poll::poll), with a deadline instead of a timeout. One that has passed does not wait.

@@ -98,8 +98,8 @@ impl<S: Source> Registered<S> {
     /// it has something to write, and withdraw that once it is written. With an edge trigger, what was withdrawn and is asked
     /// for again before the poll is reported anew, as it is when each change is made. They are made at once under
     /// other backends, on any other thread, with a one-shot trigger, of a [source without a
-    /// descriptor](Source::descriptor), and from a `Poll` whose own descriptor has been lent out; and so is the first of all, from
-    /// which a `Poll` learns that it has to look after changes.
+    /// descriptor](Source::descriptor), and from a `Poll` whose own descriptor has been lent out; and so are the first of all, until the
+    /// next poll, which learns from them that it has to look after changes.
     ///
     /// # Errors
     ///

@@ -37,7 +37,7 @@ impl Shared {
     /// Puts a change of interest off to the next poll, if that is allowed here and now: see [`Deferred`].
     pub(crate) fn put_off(&self, change: Change) -> bool {
         let sleep = &self.wake.sleep;
-        // The first is never allowed: no poll has looked after changes yet.
+        // The first are not allowed, until a poll has seen this.
         if !sleep.duties().contains(Duties::CHANGES) {
             sleep.add_duty(Duties::CHANGES);
         }

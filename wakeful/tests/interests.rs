@@ -21,7 +21,10 @@ const WRITABLE: Interest = Interest::WRITABLE.with_trigger(Trigger::Level);
 
 /// A stream that is writable and has nothing to read, in a poller that this thread has polled.
 fn stream(backend: Backend) -> (Loop, Registered<UnixStream>, UnixStream) {
-    let mut events = Loop::new(backend);
+    stream_in(Loop::new(backend).after_a_change())
+}
+
+fn stream_in(mut events: Loop) -> (Loop, Registered<UnixStream>, UnixStream) {
     let (stream, peer) = UnixStream::pair().unwrap();
     let stream = events.registry().register_owned(stream, Token(0), READABLE).unwrap();
     events.expect_silence();
@@ -216,6 +219,19 @@ every_backend! {
         events.expect_silence();
     }
 
+    fn the_first_of_all_while_another_waits(backend) {
+        let (mut events, mut stream, _peer) = stream_in(Loop::new(backend));
+        let thread = thread::spawn(move || {
+            events.expect_writable(Token(0));
+            events
+        });
+        thread::sleep(QUIET);
+        stream.set_interest(WRITABLE).unwrap();
+        let mut events = thread.join().unwrap();
+        stream.set_interest(READABLE).unwrap();
+        events.expect_silence();
+    }
+
     fn put_off_here_and_polled_elsewhere(backend) {
         let (mut events, mut stream, _peer) = stream(backend);
         stream.set_interest(WRITABLE).unwrap();
@@ -281,7 +297,7 @@ every_backend! {
     }
 
     fn a_change_goes_with_its_descriptor(backend) {
-        let mut events = Loop::new(backend);
+        let mut events = Loop::new(backend).after_a_change();
         let number = 900 + backend as i32;
         let (first, _first_peer) = UnixStream::pair().unwrap();
         let mut first =
@@ -298,7 +314,7 @@ every_backend! {
     }
 
     fn a_change_does_not_outlive_a_registration_that_was_forgotten(backend) {
-        let mut events = Loop::new(backend);
+        let mut events = Loop::new(backend).after_a_change();
         let number = 1000 + backend as i32;
         let (first, _first_peer) = UnixStream::pair().unwrap();
         let mut first = at(number, first);

@@ -31,7 +31,7 @@ fn a_new_token_that_is_refused_leaves_the_change_of_interest() {
         return;
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut events = Loop::new(Backend::Epoll);
+    let mut events = Loop::new(Backend::Epoll).after_a_change();
     let (stream, _peer) = UnixStream::pair().unwrap();
     let level = |interest: Interest| interest.with_trigger(Trigger::Level);
     let (readable, writable) = (level(Interest::READABLE), level(Interest::WRITABLE));

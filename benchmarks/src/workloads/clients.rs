@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
 
@@ -29,8 +31,12 @@ pub(super) struct Size {
 impl Size {
     /// As many as are wanted, if there can be so many descriptors for the server's ends.
     pub(super) fn new(wanted: usize, percent: usize, descriptors: usize) -> Size {
-        let most = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
-        let count = wanted.min(most);
+        let most = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(2);
+        let fits_one = 2 * wanted <= most;
+        let count = match fits_one || can_have_own_table() {
+            true => wanted.min(most),
+            false => most / 2,
+        };
         Size { count, percent, needs_two_tables: 2 * count > most }
     }
 
@@ -108,11 +114,23 @@ impl Ends {
     }
 }
 
-/// On the clients' thread.
-fn connect(address: &SocketAddr, count: usize) -> Result<Ends> {
-    // SAFETY: the call takes an integer, and this thread uses no descriptor that another opens from now on.
+/// Gives this thread a descriptor table of its own, a copy of the present one.
+fn unshare_descriptors() -> Result<()> {
+    // SAFETY: the call takes an integer, and the threads that make it use no descriptor that another opens from then on.
     let result = unsafe { libc::unshare(libc::CLONE_FILES) };
     ensure!(result == 0, "no descriptor table of its own: {}", io::Error::last_os_error());
+    Ok(())
+}
+
+/// Whether threads can: some sandboxes refuse it.
+fn can_have_own_table() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| thread::spawn(|| unshare_descriptors().is_ok()).join().unwrap_or(false))
+}
+
+/// On the clients' thread.
+fn connect(address: &SocketAddr, count: usize) -> Result<Ends> {
+    unshare_descriptors()?;
     let mut ends = Ends::default();
     for number in 0..count {
         let client = UnixStream::connect_addr(address)
@@ -140,7 +158,10 @@ pub(super) struct Remote {
 
 impl Remote {
     fn new(size: Size) -> Result<(Remote, Vec<Socket>)> {
-        let address = format!("wakeful-benchmarks-{}", process::id());
+        // Another each time: the thread before may not have closed its copy of the listener yet.
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let address = format!("wakeful-benchmarks-{}-{number}", process::id());
         let address = SocketAddr::from_abstract_name(address)?;
         let listener = UnixListener::bind_addr(&address)?;
         let (orders, to_do) = channel();
@@ -163,8 +184,13 @@ impl Remote {
             }
         });
         let remote = Remote { orders: Some(orders), done, thread: Some(thread) };
-        let servers = remote.accept(&listener, size.count)?;
-        Ok((remote, servers))
+        let accepted = remote.accept(&listener, size.count);
+        if accepted.is_err() {
+            // The thread may wait for room in the queue, and has a copy of the descriptor.
+            // SAFETY: the descriptor is open as long as the listener lives.
+            unsafe { libc::shutdown(listener.as_raw_fd(), libc::SHUT_RDWR) };
+        }
+        Ok((remote, accepted?))
     }
 
     /// In the order in which they were connected.

@@ -21,7 +21,7 @@ use crate::event::Event;
 use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 
-pub(super) struct EventPortAdapter {
+pub(crate) struct EventPortAdapter {
     port: EventPort,
     state: Mutex<State>,
     /// What the kernel fills, reused from wait to wait; locked for the length of a wait.

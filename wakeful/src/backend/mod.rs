@@ -50,6 +50,7 @@ type Best = Arc<poll::PollAdapter>;
 #[derive(Debug)]
 pub(crate) enum Selected {
     Best(Best),
+    #[cfg_attr(kernel = "other", allow(dead_code))]
     Other(Arc<dyn Adapter>),
 }
 

@@ -22,7 +22,7 @@ use crate::event::Event;
 use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 
-pub(super) struct PollAdapter {
+pub(crate) struct PollAdapter {
     table: Mutex<Table>,
     /// What the kernel is handed, reused from wait to wait; locked for the length of a wait.
     snapshot: Mutex<Snapshot>,

@@ -80,7 +80,7 @@ impl Sleep {
         Duties::from_bits_retain(self.duties.load(Ordering::SeqCst))
     }
 
-    /// Poller: what it knows of its duties. Who misses a waker here asks [`is_in_use`](Sleep::is_in_use) after the wait.
+    /// Poller: what it knows of its duties. If it can have missed one, it asks [`duties`](Sleep::duties) after the wait.
     #[inline]
     pub(crate) fn known_duties(&self) -> Duties {
         Duties::from_bits_retain(self.duties.load(Ordering::Relaxed))

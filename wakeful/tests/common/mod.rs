@@ -10,7 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wakeful::event::Event;
-use wakeful::{Backend, Events, Poll, Registry, Token};
+use wakeful::unix::pipe;
+use wakeful::{Backend, Events, Interest, Poll, Registry, Token, Trigger};
 
 /// No wait in a test lasts longer.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -97,6 +98,17 @@ impl Loop {
     pub fn with_capacity(backend: Backend, capacity: usize) -> Loop {
         let poll = Poll::builder().backend(backend).build().unwrap();
         Loop { poll, events: Events::with_capacity(capacity) }
+    }
+
+    /// As it is after a first change of interest, from which a poller learns that there are such.
+    pub fn after_a_change(mut self) -> Loop {
+        let (_sender, receiver) = pipe::new().unwrap();
+        let mut receiver =
+            self.registry().register_owned(receiver, Token(0), Interest::READABLE).unwrap();
+        receiver.set_interest(Interest::READABLE.with_trigger(Trigger::Level)).unwrap();
+        assert!(self.poll(Duration::ZERO).is_empty());
+        drop(receiver);
+        self
     }
 
     pub fn registry(&self) -> &Registry {
