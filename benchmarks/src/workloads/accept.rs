@@ -19,7 +19,7 @@ pub(super) fn rows() -> Vec<Row> {
     let row = |kind: Kind, at_once: usize, of_mio| {
         let name = format!("short connections, {}, {at_once} at a time", kind.name());
         Row::new(name, "connection")
-            .parts(4)
+            .parts(8)
             .measured("wakeful", move || Server::<Wakeful<false>>::new(kind, at_once), Server::run)
             .measured(
                 "wakeful, one by one",
