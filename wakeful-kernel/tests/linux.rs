@@ -161,23 +161,28 @@ fn inotify_tells_names_cookies_and_lost_watches() {
     fs::rename(&old, &new).unwrap();
 
     let mut buffer = [0; 4096];
-    let changes: Vec<_> = inotify.read(&mut buffer).unwrap().collect();
+    // It is told as closed once the last copy of its descriptor is, and another test's child may have one for a moment.
+    let changes: Vec<_> = inotify
+        .read(&mut buffer)
+        .unwrap()
+        .filter(|change| change.flags() != WatchFlags::CLOSE_WRITE)
+        .collect();
     assert!(changes.iter().all(|change| change.watch() == watch));
     let flags: Vec<_> = changes.iter().map(|change| change.flags()).collect();
     let expected = [
         WatchFlags::CREATE,
         WatchFlags::OPEN,
         WatchFlags::MODIFY,
-        WatchFlags::CLOSE_WRITE,
         WatchFlags::MOVED_FROM,
         WatchFlags::MOVED_TO,
     ];
     assert_eq!(flags, expected);
-    assert!(changes[4].cookie() != 0 && changes[4].cookie() == changes[5].cookie());
-    assert_eq!(changes[5].name(), Some("new name".as_ref()));
+    assert!(changes[3].cookie() != 0 && changes[3].cookie() == changes[4].cookie());
+    assert_eq!(changes[4].name(), Some("new name".as_ref()));
 
     inotify.remove_watch(watch).unwrap();
-    assert_eq!(inotify.read(&mut buffer).unwrap().next().unwrap().flags(), WatchFlags::IGNORED);
+    let last = inotify.read(&mut buffer).unwrap().last();
+    assert_eq!(last.unwrap().flags(), WatchFlags::IGNORED);
     let error = inotify.remove_watch(watch).unwrap_err();
     assert!(error.to_string().contains("no such watch"), "{error}");
 }

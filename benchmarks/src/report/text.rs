@@ -30,7 +30,7 @@ impl Report {
             format!("# wakeful beside its peers\n\n{}\n\n{METHOD}\n\n", self.machine.described());
         let _ = writeln!(
             text,
-            "{} rounds. Costs in nanoseconds per unit; less is better.\n",
+            "{} rounds where nothing else is said. Costs in nanoseconds per unit; less is better.\n",
             self.rounds
         );
         text.push_str("| Workload | Goal | Ratio, 95 % interval | |\n|---|---|---|---|\n");

@@ -1,10 +1,13 @@
 //! HTTP, kept alive: servers on one thread in a process of their own, 64 connections, each asked one thing at a time. What the
 //! server's process costs.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,7 +21,7 @@ const REQUEST: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 pub(super) fn rows() -> Vec<Row> {
     let row = |name, kinds: &[Kind]| {
-        kinds.iter().fold(Row::new(name, "request").clock(Clock::Wall), |row, &kind| {
+        kinds.iter().fold(Row::new(name, "request").clock(Clock::Wall).parts(4), |row, &kind| {
             let set_up = move || Server::start(kind).map(|_| kind);
             row.measured(kind.name(), set_up, |&mut kind, count| Server::start(kind)?.run(count))
         })
@@ -82,7 +85,16 @@ impl Kind {
 }
 
 /// Built now, if it has not been: the one has a patch, which is a workspace's, and the other is built as that is.
-fn built(package: &str) -> Result<PathBuf> {
+fn built(package: &'static str) -> Result<PathBuf> {
+    static BUILT: Mutex<BTreeMap<&str, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    match built.entry(package) {
+        Entry::Occupied(built) => Ok(built.get().clone()),
+        Entry::Vacant(place) => Ok(place.insert(build(package)?).clone()),
+    }
+}
+
+fn build(package: &str) -> Result<PathBuf> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let target = here.join("../target").join(package);
     let status = Command::new("cargo")
