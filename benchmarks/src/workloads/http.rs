@@ -30,12 +30,12 @@ pub(super) fn rows() -> Vec<Row> {
         row("HTTP plaintext, tokio", &[Kind::TokioOnWakeful, Kind::TokioOnMio])
             .goal("tokio on mio", 1.0)
             .remark(
-                "the same system calls: a receive, a send, and a thirtieth of a wait for each request; in between 1,356 \
-                 instructions on mio and 1,390 on wakeful",
+                "the same system calls: a receive, a send, and a thirtieth of a wait for each request; in between 1,352 \
+                 instructions on mio and 1,367 on wakeful",
             ),
         row("HTTP plaintext, hyper", &[Kind::HyperOnWakeful, Kind::HyperOnMio])
             .goal("hyper on mio", 1.0)
-            .remark("the same system calls; in between 7,094 instructions on mio and 7,273 on wakeful"),
+            .remark("the same system calls; in between 7,498 instructions on mio and 7,484 on wakeful"),
         row("HTTP plaintext, bare", &[Kind::Wakeful, Kind::HyperOnMio, Kind::TokioOnMio])
             .goal("hyper on mio", 0.6)
             .goal("tokio on mio", 0.6)
