@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::process;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::{self, JoinHandle};
@@ -32,12 +31,12 @@ impl Size {
     /// As many as are wanted, if there can be so many descriptors for the server's ends.
     pub(super) fn new(wanted: usize, percent: usize, descriptors: usize) -> Size {
         let most = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(2);
-        let fits_one = 2 * wanted <= most;
-        let count = match fits_one || can_have_own_table() {
+        let most_in_one = most / 2;
+        let count = match wanted <= most_in_one || can_have_own_table() {
             true => wanted.min(most),
-            false => most / 2,
+            false => most_in_one,
         };
-        Size { count, percent, needs_two_tables: 2 * count > most }
+        Size { count, percent, needs_two_tables: count > most_in_one }
     }
 
     pub(super) fn active(self) -> usize {
@@ -122,10 +121,9 @@ fn unshare_descriptors() -> Result<()> {
     Ok(())
 }
 
-/// Whether threads can: some sandboxes refuse it.
+/// Whether threads can: some sandboxes refuse it. To be called while there is one thread, for which it changes nothing.
 fn can_have_own_table() -> bool {
-    static CAN: OnceLock<bool> = OnceLock::new();
-    *CAN.get_or_init(|| thread::spawn(|| unshare_descriptors().is_ok()).join().unwrap_or(false))
+    unshare_descriptors().is_ok()
 }
 
 /// On the clients' thread.

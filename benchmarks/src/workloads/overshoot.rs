@@ -28,6 +28,10 @@ fn with_slack(wait: Duration) -> Row {
             move |(poll, events), count| mean(wait, count, || Ok(poll.poll(events, Some(wait))?)),
         )
         .goal("mio", 0.10)
+        .remark(
+            "mio waits for whole milliseconds, and so the longer for the shorter waits; more than half of wakeful's are the \
+             50 µs by which the kernel lets a thread be late by default: see without timer slack",
+        )
 }
 
 fn without_slack(wait: Duration) -> Row {
