@@ -31,6 +31,21 @@ fn stream_in(mut events: Loop) -> (Loop, Registered<UnixStream>, UnixStream) {
     (events, stream, peer)
 }
 
+/// And back here, where it is not yet known that this thread polls.
+fn change_while_another_waits(
+    (mut events, mut stream, _peer): (Loop, Registered<UnixStream>, UnixStream),
+) {
+    let thread = thread::spawn(move || {
+        events.expect_writable(Token(0));
+        events
+    });
+    thread::sleep(QUIET);
+    stream.set_interest(WRITABLE).unwrap();
+    let mut events = thread.join().unwrap();
+    stream.set_interest(READABLE).unwrap();
+    events.expect_silence();
+}
+
 /// By a number that is nobody's, and that no other test of this process takes in between.
 fn at(number: RawFd, stream: UnixStream) -> UnixStream {
     // SAFETY: the call takes integers, and the number is nobody's.
@@ -206,30 +221,11 @@ every_backend! {
     }
 
     fn by_the_thread_that_polled_while_another_waits(backend) {
-        let (mut events, mut stream, _peer) = stream(backend);
-        let thread = thread::spawn(move || {
-            events.expect_writable(Token(0));
-            events
-        });
-        thread::sleep(QUIET);
-        stream.set_interest(WRITABLE).unwrap();
-        let mut events = thread.join().unwrap();
-        // And back here, where it is not yet known that this thread polls.
-        stream.set_interest(READABLE).unwrap();
-        events.expect_silence();
+        change_while_another_waits(stream(backend));
     }
 
     fn the_first_of_all_while_another_waits(backend) {
-        let (mut events, mut stream, _peer) = stream_in(Loop::new(backend));
-        let thread = thread::spawn(move || {
-            events.expect_writable(Token(0));
-            events
-        });
-        thread::sleep(QUIET);
-        stream.set_interest(WRITABLE).unwrap();
-        let mut events = thread.join().unwrap();
-        stream.set_interest(READABLE).unwrap();
-        events.expect_silence();
+        change_while_another_waits(stream_in(Loop::new(backend)));
     }
 
     fn put_off_here_and_polled_elsewhere(backend) {

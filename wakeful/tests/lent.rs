@@ -1,5 +1,5 @@
 //! A poller whose descriptor is lent out while it waits. One processor for both threads, of which the one that
-//! polls gives way, so that the outer loop is always the first to see what happens.
+//! polls gives way, so that the outer loop is nearly always the first to see what happens.
 
 #![cfg(target_os = "linux")]
 

@@ -32,7 +32,7 @@ fn row(kind: Kind) -> Row {
         .goal("polling", 0.65)
         .remark(
             "a poll of wakeful asks for timers, wakers and changes of interest in some fifty instructions, where mio's has \
-             none of them: less than a hundredth of a hop; polling makes eight system calls a hop, the others three, but over \
+             none of them: about a hundredth of a hop; polling makes eight system calls a hop, the others three, but over \
              TCP two of them are most of the cost: not even without a poller would it be 0.65",
         )
 }

@@ -111,6 +111,7 @@ impl Adapter for EpollAdapter {
         true
     }
 
+    // A poll for descriptors alone is to be one function around the system call.
     #[inline(always)]
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
         if interruptions::are_expected() {
