@@ -13,6 +13,7 @@ use wakeful::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener
 use wakeful::pipe;
 use wakeful_kernel::descriptor;
 use wakeful_kernel::linux::{Clock, EventFd, TimerFd};
+use wakeful_kernel::readiness::Readiness;
 
 use crate::common::subject::{Bare, pseudo_terminal_pair};
 use crate::world::{Foreign, World};
@@ -207,6 +208,14 @@ pub(crate) fn be_refused(world: &mut World) {
     peer.connect(peer.local_addr().unwrap()).unwrap();
     world.peer = Some(peer.into());
     world.write();
+}
+
+/// A first write may find the error of an earlier one, and send nothing.
+pub(crate) fn be_refused_again(world: &mut World) {
+    world.write();
+    if !world.state(Readiness::empty()).contains(Readiness::ERR) {
+        world.write();
+    }
 }
 
 /// The peer is there again, and sends.

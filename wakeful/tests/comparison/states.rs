@@ -150,7 +150,7 @@ fn udp() -> Vec<State> {
     let mut states = datagram();
     states.extend([
         state("refused by ICMP", make::be_refused, ERR).then(make::answer, IN),
-        state("refused by ICMP twice", make::be_refused, ERR).then(World::write, ERR),
+        state("refused by ICMP twice", make::be_refused, ERR).then(make::be_refused_again, ERR),
         state(
             "data, then refused by ICMP",
             |world| {
