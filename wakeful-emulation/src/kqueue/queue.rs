@@ -5,7 +5,6 @@
 //! anew if something is left in it that cannot be taken out, namely a file whose number was closed while
 //! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
 
-use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -46,24 +45,30 @@ const FILTERS: [i16; 10] = [
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
 
+/// How many events to take in before a change.
+const MANY: usize = 1024;
+
 impl Instance for Queue {
     fn process(&self) -> u32 {
         self.process
     }
 
-    fn is_open(&self) -> bool {
-        let bell = self.bell.as_raw_fd();
+    fn is_open(&self) -> Result<bool> {
         // Of another epoll, in which it is not, this changes nothing.
-        linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+        linux::is_in(self.fd, self.bell.as_raw_fd(), libc::EPOLLIN, BELL)
     }
 
     fn is_whole(&self) -> bool {
-        self.process == std::process::id()
+        self.process == std::process::id() && lock(&self.state).has(&self.bell)
     }
 
     fn close_hidden(&self) {
-        // SAFETY: the child's copy of the kqueue, and of its descriptors, is not used again.
-        drop(unsafe { OwnedFd::from_raw_fd(self.bell.as_raw_fd()) });
+        // Held by another thread when the process was forked, it is never free again.
+        let sides = self.state.try_lock().map(|state| state.side_fds()).unwrap_or_default();
+        for fd in sides.into_iter().chain([self.bell.as_raw_fd()]) {
+            // SAFETY: the child's copy of the kqueue, and of its descriptors, is not used again.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
     }
 }
 
@@ -78,18 +83,20 @@ impl Queue {
     }
 
     fn try_create(flags: i32) -> Result<RawFd> {
-        let first = linux::epoll(flags)?;
+        let first = linux::queue_epoll(flags)?;
         let bell = linux::eventfd()?;
         linux::control(first.as_raw_fd(), Control::Add, bell.as_raw_fd(), libc::EPOLLIN, BELL)?;
+        let state = Mutex::new(State::new(first.as_raw_fd(), &bell)?);
         let fd = first.into_raw_fd();
         let process = std::process::id();
-        let queue = Arc::new(Queue { fd, process, bell, state: Mutex::new(State::new()) });
+        let queue = Arc::new(Queue { fd, process, bell, state });
         QUEUES.insert(fd, queue);
+        linux::reserve();
         Ok(fd)
     }
 
     pub(crate) fn find(fd: RawFd) -> Result<Arc<Queue>> {
-        QUEUES.find(fd).ok_or(Errno::BADF)
+        QUEUES.find(fd)?.ok_or(Errno::BADF)
     }
 
     /// Frees what belongs to a kqueue, and closes it.
@@ -112,13 +119,15 @@ impl Queue {
     /// One has ended.
     pub(crate) fn operation_ended(&self, object: usize) {
         let mut state = lock(&self.state);
+        // What has happened before is before it in the line.
+        let _ = state.line_up(self.fd, None, MANY);
         let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) else {
             return;
         };
         knote.operation_ended();
-        let number = knote.number;
-        if knote.is_enabled && !std::mem::replace(&mut knote.is_queued, true) {
-            state.active.push_back(number);
+        let (number, is_enabled) = (knote.number, knote.is_enabled);
+        if is_enabled {
+            state.enqueue(number);
         }
         linux::ring(&self.bell);
     }
@@ -126,6 +135,19 @@ impl Queue {
     /// One did not begin, or its result was taken.
     pub(crate) fn forget_operation(&self, object: usize) {
         lock(&self.state).remove((object, abi::EVFILT_AIO), self.fd);
+    }
+
+    /// Puts what has happened until now into the line, before changes that activate knotes.
+    pub(super) fn line_up(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        let lined_up = state.line_up(self.fd, None, MANY);
+        if lined_up.is_err() {
+            self.ring_for(&state);
+        }
+        if lined_up? {
+            linux::ring(&self.bell);
+        }
+        Ok(())
     }
 
     /// Makes one change.
@@ -139,8 +161,11 @@ impl Queue {
         if !FILTERS.contains(&change.filter) {
             return Err(Errno(libc::EINVAL));
         }
-        let is_another = |knote: &Knote| !knote.is_same() || knote.becomes_another(change);
-        if state.knotes.get(&key).is_some_and(is_another) || state.is_stranger(key) {
+        let is_another = match state.knotes.get(&key) {
+            Some(knote) => !knote.is_same()? || knote.becomes_another(change),
+            None => false,
+        };
+        if is_another || state.is_stranger(key) {
             state.remove(key, self.fd);
         }
         let is_descriptor = matches!(
@@ -158,7 +183,8 @@ impl Queue {
                 return Err(Errno(libc::EINVAL));
             }
         }
-        let is_new = !state.knotes.contains_key(&key);
+        let before = state.knotes.get(&key).map(|knote| knote.is_enabled);
+        let is_new = before.is_none();
         match !is_new {
             true if change.flags & abi::EV_DELETE != 0 => {
                 state.remove(key, self.fd);
@@ -175,19 +201,23 @@ impl Queue {
             true => state.knotes.get_mut(&key).map_or(Ok(()), |knote| knote.change(change))?,
         }
         if let Err(error) = state.listen(key, self.fd).and_then(|()| state.arm(key, self.fd)) {
-            state.remove(key, self.fd);
+            match (before, state.knotes.get_mut(&key)) {
+                // As it was.
+                (Some(is_enabled), Some(knote)) => knote.is_enabled = is_enabled,
+                _ => state.remove(key, self.fd),
+            }
             return Err(error);
         }
         if let Some(knote) = state.knotes.get_mut(&key) {
             if change.flags & abi::EV_FORCEONESHOT != 0 && !is_new {
                 knote.force();
             }
+            let is_true_in_memory = knote.is_enabled && knote.is_true_in_memory();
             let number = knote.number;
-            // epoll tells of all the others.
-            if knote.is_enabled && knote.is_true_in_memory() {
-                if !std::mem::replace(&mut knote.is_queued, true) {
-                    state.active.push_back(number);
-                }
+            if is_true_in_memory {
+                state.enqueue(number);
+            }
+            if is_true_in_memory || state.line_up_new(key, self.fd) {
                 linux::ring(&self.bell);
             }
         }
@@ -213,7 +243,7 @@ impl Queue {
             let wait = left.map_or(LOOK_ROUND, |left| left.min(LOOK_ROUND));
             match linux::poll(self.fd, libc::POLLIN, Some(wait)) {
                 // Closed, or even another kqueue by now.
-                Ok(_) if !self.is_open() => return Err(Errno::BADF),
+                Ok(_) if !self.is_open()? => return Err(Errno::BADF),
                 Ok(_) => {}
                 // It may have been the signal that is waited for.
                 Err(error) => match self.collect(events)? {
@@ -227,41 +257,54 @@ impl Queue {
     /// Writes what there is to report now.
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
         let mut state = lock(&self.state);
-        linux::count(&self.bell);
-        let mut candidates = state.candidates(self.fd, events.len())?;
-        let mut seen = HashSet::new();
-        candidates.retain(|&number| seen.insert(number));
-
+        let candidates = match state.candidates(self.fd, &self.bell, events.len()) {
+            Ok(candidates) => candidates,
+            Err(error) => {
+                // What is known by now is looked at the next time.
+                self.ring_for(&state);
+                return Err(error);
+            }
+        };
         let mut written = 0;
-        // Those that found no room, which come first the next time, and those that stay true without epoll's
-        // knowing, which come last.
-        let (mut skipped, mut again) = (VecDeque::new(), Vec::new());
+        let mut failed = None;
+        // Those that found no room come first the next time, and those that are level-triggered
+        // last.
+        let (mut skipped, mut again) = (Vec::new(), Vec::new());
         for number in candidates {
             let Some(&key) = state.keys.get(&number) else {
                 continue;
             };
             if written == events.len() {
-                skipped.push_back(number);
+                skipped.push(number);
                 continue;
             }
             let Some(knote) = state.knotes.get_mut(&key) else {
                 continue;
             };
+            let watched = knote.watched();
             let found = match knote.look() {
                 Ok(Some(found)) => found,
                 Ok(None) => {
+                    let is_armed_otherwise = knote.watched() != watched;
                     // What epoll tells of may be another file, which had the number before.
                     if state.is_stranger(key) {
                         state.remove(key, self.fd);
+                    } else if is_armed_otherwise {
+                        let _ = state.arm(key, self.fd);
                     }
                     continue;
                 }
-                Err(Errno::BADF) => {
+                Err(error) if error.says_closed() => {
                     // Closed, or another by now.
                     state.remove(key, self.fd);
                     continue;
                 }
-                Err(_) => continue,
+                Err(error) => {
+                    // It may be true: it is looked at the next time.
+                    failed = Some(error);
+                    skipped.push(number);
+                    continue;
+                }
             };
             let (event, after) = knote.report(found);
             if let Some(place) = events.get_mut(written) {
@@ -272,29 +315,33 @@ impl Queue {
                 After::Delete => state.remove(key, self.fd),
                 After::Disable => drop(state.arm(key, self.fd)),
                 After::Wait => {}
-                After::Again => {
-                    if knote.is_in_memory() {
-                        again.push(number);
-                    }
-                }
+                After::Again => again.push(number),
             }
         }
-        state.again = again;
-        skipped.append(&mut state.active);
-        state.active = skipped;
+        for number in skipped.into_iter().chain(again) {
+            state.enqueue(number);
+        }
         if state.files.has_unwatched {
             // Else the record of that would be taken for something that has happened.
-            for number in state.hear() {
+            for number in state.hear().unwrap_or_default() {
                 let key = state.keys.get(&number);
                 let knote = key.and_then(|key| state.knotes.get(key));
                 if knote.is_some_and(|knote| knote.is_enabled && knote.is_true_in_memory()) {
-                    state.active.push_back(number);
+                    state.enqueue(number);
                 }
             }
         }
-        if !(state.active.is_empty() && state.again.is_empty()) {
+        self.ring_for(&state);
+        match failed {
+            Some(error) if written == 0 => Err(error),
+            _ => Ok(written),
+        }
+    }
+
+    /// Rings for the knotes in the line of which epoll does not tell again.
+    fn ring_for(&self, state: &State) {
+        if state.needs_bell() {
             linux::ring(&self.bell);
         }
-        Ok(written)
     }
 }
