@@ -157,7 +157,7 @@ impl Knote {
             Source::Empty(empty) => empty.look()?,
             Source::Process(process) => process.look()?,
             Source::Signal(signal) => signal.look(),
-            Source::Timer(timer) => timer.look(),
+            Source::Timer(timer) => timer.look()?,
             Source::Operation(operation) => operation.look(),
             Source::User(user) => user.look(),
             Source::Vnode(vnode) => vnode.look()?,
@@ -213,7 +213,8 @@ impl Knote {
         self.is_forced
             || match &self.source {
                 Source::Descriptor(descriptor) => {
-                    descriptor.is_file() && descriptor.look_at_file().is_some()
+                    // What cannot be looked at now is looked at by the scan.
+                    descriptor.is_file() && descriptor.look_at_file() != Ok(None)
                 }
                 Source::Operation(operation) => operation.look().is_some(),
                 Source::User(user) => user.look().is_some(),
@@ -225,12 +226,12 @@ impl Knote {
     }
 
     /// Whether its number still means what it meant, as far as it is a descriptor's.
-    pub(super) fn is_same(&self) -> bool {
+    pub(super) fn is_same(&self) -> Result<bool> {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.is_same(),
             Source::Empty(empty) => empty.is_same(),
             Source::Vnode(vnode) => vnode.is_same(),
-            _ => true,
+            _ => Ok(true),
         }
     }
 

@@ -51,19 +51,22 @@ impl Instance for Queue {
         self.process
     }
 
-    fn is_open(&self) -> bool {
-        let bell = self.bell.as_raw_fd();
+    fn is_open(&self) -> Result<bool> {
         // Of another epoll, in which it is not, this changes nothing.
-        linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+        linux::is_in(self.fd, self.bell.as_raw_fd(), libc::EPOLLIN, BELL)
     }
 
     fn is_whole(&self) -> bool {
-        self.process == std::process::id()
+        self.process == std::process::id() && lock(&self.state).has(&self.bell)
     }
 
     fn close_hidden(&self) {
-        // SAFETY: the child's copy of the kqueue, and of its descriptors, is not used again.
-        drop(unsafe { OwnedFd::from_raw_fd(self.bell.as_raw_fd()) });
+        // Held by another thread when the process was forked, it is never free again.
+        let sides = self.state.try_lock().map(|state| state.side_fds()).unwrap_or_default();
+        for fd in sides.into_iter().chain([self.bell.as_raw_fd()]) {
+            // SAFETY: the child's copy of the kqueue, and of its descriptors, is not used again.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
     }
 }
 
@@ -78,18 +81,20 @@ impl Queue {
     }
 
     fn try_create(flags: i32) -> Result<RawFd> {
-        let first = linux::epoll(flags)?;
+        let first = linux::queue_epoll(flags)?;
         let bell = linux::eventfd()?;
         linux::control(first.as_raw_fd(), Control::Add, bell.as_raw_fd(), libc::EPOLLIN, BELL)?;
+        let state = Mutex::new(State::new(first.as_raw_fd(), &bell)?);
         let fd = first.into_raw_fd();
         let process = std::process::id();
-        let queue = Arc::new(Queue { fd, process, bell, state: Mutex::new(State::new()) });
+        let queue = Arc::new(Queue { fd, process, bell, state });
         QUEUES.insert(fd, queue);
+        linux::reserve();
         Ok(fd)
     }
 
     pub(crate) fn find(fd: RawFd) -> Result<Arc<Queue>> {
-        QUEUES.find(fd).ok_or(Errno::BADF)
+        QUEUES.find(fd)?.ok_or(Errno::BADF)
     }
 
     /// Frees what belongs to a kqueue, and closes it.
@@ -139,8 +144,11 @@ impl Queue {
         if !FILTERS.contains(&change.filter) {
             return Err(Errno(libc::EINVAL));
         }
-        let is_another = |knote: &Knote| !knote.is_same() || knote.becomes_another(change);
-        if state.knotes.get(&key).is_some_and(is_another) || state.is_stranger(key) {
+        let is_another = match state.knotes.get(&key) {
+            Some(knote) => !knote.is_same()? || knote.becomes_another(change),
+            None => false,
+        };
+        if is_another || state.is_stranger(key) {
             state.remove(key, self.fd);
         }
         let is_descriptor = matches!(
@@ -158,7 +166,8 @@ impl Queue {
                 return Err(Errno(libc::EINVAL));
             }
         }
-        let is_new = !state.knotes.contains_key(&key);
+        let before = state.knotes.get(&key).map(|knote| knote.is_enabled);
+        let is_new = before.is_none();
         match !is_new {
             true if change.flags & abi::EV_DELETE != 0 => {
                 state.remove(key, self.fd);
@@ -175,7 +184,11 @@ impl Queue {
             true => state.knotes.get_mut(&key).map_or(Ok(()), |knote| knote.change(change))?,
         }
         if let Err(error) = state.listen(key, self.fd).and_then(|()| state.arm(key, self.fd)) {
-            state.remove(key, self.fd);
+            match (before, state.knotes.get_mut(&key)) {
+                // As it was.
+                (Some(is_enabled), Some(knote)) => knote.is_enabled = is_enabled,
+                _ => state.remove(key, self.fd),
+            }
             return Err(error);
         }
         if let Some(knote) = state.knotes.get_mut(&key) {
@@ -213,7 +226,7 @@ impl Queue {
             let wait = left.map_or(LOOK_ROUND, |left| left.min(LOOK_ROUND));
             match linux::poll(self.fd, libc::POLLIN, Some(wait)) {
                 // Closed, or even another kqueue by now.
-                Ok(_) if !self.is_open() => return Err(Errno::BADF),
+                Ok(_) if !self.is_open()? => return Err(Errno::BADF),
                 Ok(_) => {}
                 // It may have been the signal that is waited for.
                 Err(error) => match self.collect(events)? {
@@ -227,12 +240,19 @@ impl Queue {
     /// Writes what there is to report now.
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
         let mut state = lock(&self.state);
-        linux::count(&self.bell);
-        let mut candidates = state.candidates(self.fd, events.len())?;
+        let mut candidates = match state.candidates(self.fd, &self.bell, events.len()) {
+            Ok(candidates) => candidates,
+            Err(error) => {
+                // They are looked at the next time.
+                self.ring_for(&state);
+                return Err(error);
+            }
+        };
         let mut seen = HashSet::new();
         candidates.retain(|&number| seen.insert(number));
 
         let mut written = 0;
+        let mut failed = None;
         // Those that found no room, which come first the next time, and those that stay true without epoll's
         // knowing, which come last.
         let (mut skipped, mut again) = (VecDeque::new(), Vec::new());
@@ -256,12 +276,17 @@ impl Queue {
                     }
                     continue;
                 }
-                Err(Errno::BADF) => {
+                Err(error) if error.says_closed() => {
                     // Closed, or another by now.
                     state.remove(key, self.fd);
                     continue;
                 }
-                Err(_) => continue,
+                Err(error) => {
+                    // It may be true: it is looked at the next time.
+                    failed = Some(error);
+                    skipped.push_back(number);
+                    continue;
+                }
             };
             let (event, after) = knote.report(found);
             if let Some(place) = events.get_mut(written) {
@@ -284,7 +309,7 @@ impl Queue {
         state.active = skipped;
         if state.files.has_unwatched {
             // Else the record of that would be taken for something that has happened.
-            for number in state.hear() {
+            for number in state.hear().unwrap_or_default() {
                 let key = state.keys.get(&number);
                 let knote = key.and_then(|key| state.knotes.get(key));
                 if knote.is_some_and(|knote| knote.is_enabled && knote.is_true_in_memory()) {
@@ -292,9 +317,17 @@ impl Queue {
                 }
             }
         }
+        self.ring_for(&state);
+        match failed {
+            Some(error) if written == 0 => Err(error),
+            _ => Ok(written),
+        }
+    }
+
+    /// Rings for what is to be looked at, whatever epoll says.
+    fn ring_for(&self, state: &State) {
         if !(state.active.is_empty() && state.again.is_empty()) {
             linux::ring(&self.bell);
         }
-        Ok(written)
     }
 }

@@ -18,8 +18,10 @@ const FIRST_KNOTE: u64 = 5;
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it.
+    /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it, but for the first,
+    /// in which the bell is, silent: as long as it is there, the numbers are ours.
     sides: BTreeMap<u64, OwnedFd>,
+    bell: RawFd,
     pub(super) files: Files,
     pub(super) knotes: HashMap<Key, Knote>,
     pub(super) keys: HashMap<u64, Key>,
@@ -27,56 +29,106 @@ pub(super) struct State {
     pub(super) active: VecDeque<u64>,
     /// Those that were reported, and stay true without epoll's knowing.
     pub(super) again: Vec<u64>,
+    /// Those that epoll is to be told of, and could not be.
+    untold: Vec<Key>,
+    /// Those to whose files something has happened, of which it could not be found out what.
+    unexplained: BTreeSet<u64>,
     pub(super) next: u64,
 }
 
 impl State {
-    pub(super) fn new() -> State {
-        State {
+    pub(super) fn new(first: RawFd, bell: &OwnedFd) -> Result<State> {
+        let mut state = State {
             sides: BTreeMap::new(),
+            bell: bell.as_raw_fd(),
             files: Files::default(),
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
             again: Vec::new(),
+            untold: Vec::new(),
+            unexplained: BTreeSet::new(),
             next: FIRST_KNOTE,
-        }
+        };
+        let reads = state.new_side(READS)?;
+        state.put(READS, reads, first)?;
+        Ok(state)
+    }
+
+    /// Whether the numbers are those of our descriptors still.
+    pub(super) fn has(&self, bell: &OwnedFd) -> bool {
+        let reads = self.sides.get(&READS).map(AsRawFd::as_raw_fd);
+        reads.is_some_and(|reads| linux::is_in(reads, bell.as_raw_fd(), 0, BELL) == Ok(true))
+    }
+
+    pub(super) fn side_fds(&self) -> Vec<RawFd> {
+        self.sides.values().map(AsRawFd::as_raw_fd).collect()
     }
 
     /// The knotes that may have something to report.
-    pub(super) fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
+    ///
+    /// # Errors
+    ///
+    /// Those of the calls that find out. What is known by then is looked at the next time.
+    pub(super) fn candidates(
+        &mut self,
+        first: RawFd,
+        bell: &OwnedFd,
+        most: usize,
+    ) -> Result<Vec<u64>> {
         let mut numbers: Vec<u64> = self.active.drain(..).collect();
-        for number in &numbers {
+        if let Err(error) = self.ask(first, bell, most, &mut numbers) {
+            self.active.extend(numbers);
+            return Err(error);
+        }
+        numbers.append(&mut self.again);
+        Ok(numbers)
+    }
+
+    fn ask(
+        &mut self,
+        first: RawFd,
+        bell: &OwnedFd,
+        most: usize,
+        numbers: &mut Vec<u64>,
+    ) -> Result<()> {
+        while let Some(&key) = self.untold.last() {
+            match self.arm(key, first) {
+                Err(error) if !error.says_closed() => return Err(error),
+                _ => self.untold.pop(),
+            };
+        }
+        for number in numbers.iter() {
             let key = self.keys.get(number);
             if let Some(knote) = key.and_then(|key| self.knotes.get_mut(key)) {
                 knote.is_queued = false;
             }
         }
+        if !self.unexplained.is_empty() {
+            numbers.extend(self.hear()?);
+        }
         let mut strangers = Vec::new();
-        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
-            .map_err(|_| Errno::BADF)?
-        {
+        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))? {
             match number {
-                BELL => {}
+                BELL => drop(linux::take_count(bell)?),
                 READS | WRITES | EXCEPTS => {
                     let side = self.sides.get(&number).map(AsRawFd::as_raw_fd);
-                    let found = side.map(|side| linux::ready(side, most));
-                    let found = found.and_then(Result::ok).unwrap_or_default();
+                    let found = side.map(|side| linux::ready(side, most)).transpose()?;
+                    let found = found.unwrap_or_default();
                     if found.iter().any(|number| !self.keys.contains_key(number)) {
                         strangers.push(number);
                     }
                     numbers.extend(found);
                 }
-                FILES => numbers.extend(self.hear()),
+                FILES => numbers.extend(self.hear()?),
                 number => numbers.push(number),
             }
         }
-        numbers.append(&mut self.again);
         for side in strangers {
             // Without descriptors for it, it is tried again the next time.
             let _ = self.make_anew(side, first);
         }
-        Ok(numbers)
+        Ok(())
     }
 
     /// Whether epoll does not know what a knote's number means by now, so that it is another file than the one
@@ -98,19 +150,33 @@ impl State {
         if let Some(epoll) = self.sides.get(&side) {
             return Ok(epoll.as_raw_fd());
         }
+        let epoll = self.new_side(side)?;
+        let fd = epoll.as_raw_fd();
+        self.put(side, epoll, first)?;
+        Ok(fd)
+    }
+
+    fn new_side(&self, side: u64) -> Result<OwnedFd> {
         let epoll = linux::epoll(libc::EPOLL_CLOEXEC)?;
+        if side == READS {
+            linux::control(epoll.as_raw_fd(), Control::Add, self.bell, 0, BELL)?;
+        }
+        Ok(epoll)
+    }
+
+    /// Puts the epoll of a side into the first. The one that there was stays there.
+    fn put(&mut self, side: u64, epoll: OwnedFd, first: RawFd) -> Result<Option<OwnedFd>> {
         linux::control(first, Control::Add, epoll.as_raw_fd(), libc::EPOLLIN, side)?;
-        Ok(self.sides.entry(side).or_insert(epoll).as_raw_fd())
+        Ok(self.sides.insert(side, epoll))
     }
 
     /// Something in an epoll belongs to a knote that is gone, and cannot be taken out of it.
     fn make_anew(&mut self, side: u64, first: RawFd) -> Result<()> {
-        let earlier = self.sides.remove(&side);
-        if let Some(earlier) = earlier {
+        let epoll = self.new_side(side)?;
+        if let Some(earlier) = self.put(side, epoll, first)? {
             // A forked child may have it open, so that closing it is not enough.
             let _ = linux::control(first, Control::Delete, earlier.as_raw_fd(), 0, 0);
         }
-        self.epoll_of(side, first)?;
         let keys: Vec<_> = self.knotes.keys().copied().collect();
         for key in keys {
             let Some(knote) = self.knotes.get_mut(&key) else {
@@ -119,7 +185,9 @@ impl State {
             if knote.side() == Some(side) {
                 knote.is_armed = false;
                 // One that was closed meanwhile is found out when it is looked at.
-                let _ = self.arm(key, first);
+                if self.arm(key, first).is_err() {
+                    self.untold.push(key);
+                }
             }
         }
         Ok(())
@@ -155,8 +223,12 @@ impl State {
     }
 
     /// Takes in what has happened to files: the knotes that it concerns.
-    pub(super) fn hear(&mut self) -> Vec<u64> {
-        let heard = self.files.hear();
+    ///
+    /// # Errors
+    ///
+    /// Those of the calls that find out. What is known by then is looked at the next time.
+    pub(super) fn hear(&mut self) -> Result<Vec<u64>> {
+        let heard = self.files.hear()?;
         for heard in &heard {
             let key = self.keys.get(&heard.number);
             let knote = key.and_then(|key| self.knotes.get_mut(key));
@@ -165,19 +237,33 @@ impl State {
             };
             vnode.hear(heard);
         }
-        let numbers: BTreeSet<u64> = heard.iter().map(|heard| heard.number).collect();
+        let mut numbers = std::mem::take(&mut self.unexplained);
+        numbers.extend(heard.iter().map(|heard| heard.number));
+        let mut failed = None;
         for number in &numbers {
             let key = self.keys.get(number);
             let knote = key.and_then(|key| self.knotes.get_mut(key));
             let Some(Source::Vnode(vnode)) = knote.map(|knote| &mut knote.source) else {
                 continue;
             };
-            let was_moved = vnode.tell_apart();
-            if let (true, Some(mask)) = (was_moved, vnode.parent_mask()) {
-                let _ = self.files.listen_to_parent(vnode.fd(), *number, mask);
+            match (vnode.tell_apart(), vnode.parent_mask()) {
+                (Ok(true), Some(mask)) => {
+                    let _ = self.files.listen_to_parent(vnode.fd(), *number, mask);
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => {
+                    failed = Some(error);
+                    self.unexplained.insert(*number);
+                }
             }
         }
-        numbers.into_iter().collect()
+        match failed {
+            Some(error) => {
+                self.active.extend(numbers);
+                Err(error)
+            }
+            None => Ok(numbers.into_iter().collect()),
+        }
     }
 
     /// Tells epoll of a knote's descriptor, or not to tell of it any more.
@@ -213,7 +299,11 @@ impl State {
             Err(Errno(libc::EPERM)) => Err(Errno(libc::EINVAL)),
             result => result,
         };
-        knote.is_armed = result.is_ok();
+        knote.is_armed = match result {
+            Ok(()) => true,
+            // It is as it was.
+            Err(error) => knote.is_armed && !error.says_closed(),
+        };
         result
     }
 

@@ -11,7 +11,7 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Errno, Result, check, eventfd, own};
+use super::{Errno, Result, check, eventfd, hidden};
 
 /// Wants to know how often a signal has come.
 #[derive(Debug)]
@@ -249,8 +249,7 @@ pub(crate) fn signalfd(number: c_int) -> Result<OwnedFd> {
         libc::sigaddset(set.as_mut_ptr(), number)
     })?;
     // SAFETY: the set has been filled.
-    check(unsafe { libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
-        .map(own)
+    hidden(|| unsafe { libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) })
 }
 
 /// `read(signalfd)`—Takes a signal that is pending.

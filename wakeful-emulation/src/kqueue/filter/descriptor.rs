@@ -88,8 +88,8 @@ impl Descriptor {
     }
 
     /// Whether the number still means what it meant.
-    pub(in crate::kqueue) fn is_same(&self) -> bool {
-        linux::identity(self.fd).is_ok_and(|now| self.identity.is(&now))
+    pub(in crate::kqueue) fn is_same(&self) -> Result<bool> {
+        linux::is_still(self.fd, &self.identity)
     }
 
     /// What epoll is to be told of, and of what: `None` if it need not be told.
@@ -124,11 +124,11 @@ impl Descriptor {
     ///
     /// `EBADF`: it was closed, or is another by now.
     pub(in crate::kqueue) fn look(&mut self) -> Result<Option<Found>> {
-        if !self.is_same() {
+        if !self.is_same()? {
             return Err(Errno::BADF);
         }
         if self.is_file {
-            return Ok(self.look_at_file());
+            return self.look_at_file();
         }
         let events = match self.direction {
             Direction::Read => libc::POLLIN | libc::POLLRDHUP,
@@ -136,7 +136,7 @@ impl Descriptor {
             Direction::Except => libc::POLLPRI,
         };
         if let Some(clock) = &self.clock {
-            linux::count(clock);
+            linux::count(clock)?;
             linux::set_timer(clock, 0, AGAIN, None)?;
         }
         let ready = linux::poll_now(self.fd, events)?;
@@ -173,13 +173,12 @@ impl Descriptor {
     }
 
     /// By its offset: not at the end, before or behind it, unless it is ready in any case.
-    pub(in crate::kqueue) fn look_at_file(&self) -> Option<Found> {
+    pub(in crate::kqueue) fn look_at_file(&self) -> Result<Option<Found>> {
         if self.direction == Direction::Write {
-            return Some(Found::default());
+            return Ok(Some(Found::default()));
         }
-        let size = linux::identity(self.fd).map_or(0, |now| now.size);
-        let data = size - linux::offset(self.fd);
-        (data != 0 || self.is_always_ready).then_some(Found { data, ..Found::default() })
+        let data = linux::identity(self.fd)?.size - linux::offset(self.fd)?;
+        Ok((data != 0 || self.is_always_ready).then_some(Found { data, ..Found::default() }))
     }
 
     /// It was reported.

@@ -56,10 +56,10 @@ impl Timer {
     }
 
     /// Read at once: `data` is the number of periods since the last report.
-    pub(in crate::kqueue) fn look(&self) -> Option<Found> {
-        let count = linux::count(&self.fd);
+    pub(in crate::kqueue) fn look(&self) -> Result<Option<Found>> {
+        let count = linux::count(&self.fd)?;
         let data = i64::try_from(count).unwrap_or(i64::MAX);
-        (data > 0).then_some(Found { data, ..Found::default() })
+        Ok((data > 0).then_some(Found { data, ..Found::default() }))
     }
 }
 
