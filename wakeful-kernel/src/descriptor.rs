@@ -115,6 +115,46 @@ pub fn inherit(fd: RawFd) -> Result<OwnedFd, InheritError> {
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
+operation_error! {
+    /// How a descriptor was opened could not be found out.
+    AccessModeError: "fcntl(F_GETFL)" {
+        /// The descriptor.
+        fd: RawFd,
+    }
+}
+
+/// What a descriptor was opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccessMode {
+    /// `O_RDONLY`—Reading: the reading end of a pipe, for example.
+    ReadOnly,
+    /// `O_WRONLY`—Writing: the writing end of a pipe, for example.
+    WriteOnly,
+    /// `O_RDWR`—Both: every socket, and on FreeBSD both ends of a pipe.
+    ReadWrite,
+}
+
+impl AccessMode {
+    /// `fcntl(fd, F_GETFL)`—Returns what a descriptor was opened for.
+    ///
+    /// It takes a number rather than a borrowed descriptor, as [`Identity::of`] does: a closed one
+    /// is an error (`EBADF`).
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2).
+    pub fn of(fd: RawFd) -> Result<AccessMode, AccessModeError> {
+        // SAFETY: F_GETFL takes no argument and touches no memory, whatever the number means.
+        let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+            .map_err(|source| AccessModeError { fd, source })?;
+        Ok(match flags & libc::O_ACCMODE {
+            libc::O_RDONLY => AccessMode::ReadOnly,
+            libc::O_WRONLY => AccessMode::WriteOnly,
+            _ => AccessMode::ReadWrite,
+        })
+    }
+}
+
 /// Which file a descriptor refers to, as far as fstat(2) tells.
 ///
 /// Sockets, pipes and files each have an inode of their own, so two unequal identities are two

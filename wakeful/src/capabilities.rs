@@ -6,6 +6,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The kernel facility that a [`Poll`](crate::Poll) stands on.
+///
+/// # Differences
+///
+/// An event says the same on every backend, but for the following, compared with epoll. With an
+/// edge trigger, only what was not reported before counts: under epoll an event also repeats all
+/// that still holds.
+///
+#[doc = include_str!("backend/differences.md")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
@@ -109,6 +117,8 @@ pub enum EdgeRule {
 }
 
 /// What the backend of a [`Poll`](crate::Poll) can do, and how.
+///
+/// What its events say otherwise than epoll's is listed at [`Backend`](Backend#differences).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {

@@ -5,7 +5,6 @@
 //! anew if something is left in it that cannot be taken out, namely a file whose number was closed while
 //! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
 
-use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -45,6 +44,9 @@ const FILTERS: [i16; 10] = [
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
+
+/// How many events to take in before a change.
+const MANY: usize = 1024;
 
 impl Instance for Queue {
     fn process(&self) -> u32 {
@@ -117,13 +119,15 @@ impl Queue {
     /// One has ended.
     pub(crate) fn operation_ended(&self, object: usize) {
         let mut state = lock(&self.state);
+        // What has happened before is before it in the line.
+        let _ = state.line_up(self.fd, None, MANY);
         let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) else {
             return;
         };
         knote.operation_ended();
-        let number = knote.number;
-        if knote.is_enabled && !std::mem::replace(&mut knote.is_queued, true) {
-            state.active.push_back(number);
+        let (number, is_enabled) = (knote.number, knote.is_enabled);
+        if is_enabled {
+            state.enqueue(number);
         }
         linux::ring(&self.bell);
     }
@@ -131,6 +135,19 @@ impl Queue {
     /// One did not begin, or its result was taken.
     pub(crate) fn forget_operation(&self, object: usize) {
         lock(&self.state).remove((object, abi::EVFILT_AIO), self.fd);
+    }
+
+    /// Puts what has happened until now into the line, before changes that activate knotes.
+    pub(super) fn line_up(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        let lined_up = state.line_up(self.fd, None, MANY);
+        if lined_up.is_err() {
+            self.ring_for(&state);
+        }
+        if lined_up? {
+            linux::ring(&self.bell);
+        }
+        Ok(())
     }
 
     /// Makes one change.
@@ -195,12 +212,12 @@ impl Queue {
             if change.flags & abi::EV_FORCEONESHOT != 0 && !is_new {
                 knote.force();
             }
+            let is_true_in_memory = knote.is_enabled && knote.is_true_in_memory();
             let number = knote.number;
-            // epoll tells of all the others.
-            if knote.is_enabled && knote.is_true_in_memory() {
-                if !std::mem::replace(&mut knote.is_queued, true) {
-                    state.active.push_back(number);
-                }
+            if is_true_in_memory {
+                state.enqueue(number);
+            }
+            if is_true_in_memory || state.line_up_new(key, self.fd) {
                 linux::ring(&self.bell);
             }
         }
@@ -240,39 +257,40 @@ impl Queue {
     /// Writes what there is to report now.
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
         let mut state = lock(&self.state);
-        let mut candidates = match state.candidates(self.fd, &self.bell, events.len()) {
+        let candidates = match state.candidates(self.fd, &self.bell, events.len()) {
             Ok(candidates) => candidates,
             Err(error) => {
-                // They are looked at the next time.
+                // What is known by now is looked at the next time.
                 self.ring_for(&state);
                 return Err(error);
             }
         };
-        let mut seen = HashSet::new();
-        candidates.retain(|&number| seen.insert(number));
-
         let mut written = 0;
         let mut failed = None;
-        // Those that found no room, which come first the next time, and those that stay true without epoll's
-        // knowing, which come last.
-        let (mut skipped, mut again) = (VecDeque::new(), Vec::new());
+        // Those that found no room come first the next time, and those that are level-triggered
+        // last.
+        let (mut skipped, mut again) = (Vec::new(), Vec::new());
         for number in candidates {
             let Some(&key) = state.keys.get(&number) else {
                 continue;
             };
             if written == events.len() {
-                skipped.push_back(number);
+                skipped.push(number);
                 continue;
             }
             let Some(knote) = state.knotes.get_mut(&key) else {
                 continue;
             };
+            let watched = knote.watched();
             let found = match knote.look() {
                 Ok(Some(found)) => found,
                 Ok(None) => {
+                    let is_armed_otherwise = knote.watched() != watched;
                     // What epoll tells of may be another file, which had the number before.
                     if state.is_stranger(key) {
                         state.remove(key, self.fd);
+                    } else if is_armed_otherwise {
+                        let _ = state.arm(key, self.fd);
                     }
                     continue;
                 }
@@ -284,7 +302,7 @@ impl Queue {
                 Err(error) => {
                     // It may be true: it is looked at the next time.
                     failed = Some(error);
-                    skipped.push_back(number);
+                    skipped.push(number);
                     continue;
                 }
             };
@@ -297,23 +315,19 @@ impl Queue {
                 After::Delete => state.remove(key, self.fd),
                 After::Disable => drop(state.arm(key, self.fd)),
                 After::Wait => {}
-                After::Again => {
-                    if knote.is_in_memory() {
-                        again.push(number);
-                    }
-                }
+                After::Again => again.push(number),
             }
         }
-        state.again = again;
-        skipped.append(&mut state.active);
-        state.active = skipped;
+        for number in skipped.into_iter().chain(again) {
+            state.enqueue(number);
+        }
         if state.files.has_unwatched {
             // Else the record of that would be taken for something that has happened.
             for number in state.hear().unwrap_or_default() {
                 let key = state.keys.get(&number);
                 let knote = key.and_then(|key| state.knotes.get(key));
                 if knote.is_some_and(|knote| knote.is_enabled && knote.is_true_in_memory()) {
-                    state.active.push_back(number);
+                    state.enqueue(number);
                 }
             }
         }
@@ -324,9 +338,9 @@ impl Queue {
         }
     }
 
-    /// Rings for what is to be looked at, whatever epoll says.
+    /// Rings for the knotes in the line of which epoll does not tell again.
     fn ring_for(&self, state: &State) {
-        if !(state.active.is_empty() && state.again.is_empty()) {
+        if state.needs_bell() {
             linux::ring(&self.bell);
         }
     }

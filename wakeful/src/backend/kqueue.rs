@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::descriptor::{AccessMode, Identity};
 use wakeful_kernel::kqueue::filter::{Direction, Except, Read, User, Write};
 use wakeful_kernel::kqueue::{
     self, Change, ChangeError, Filter, FlagOperation, Kqueue, Mode, System,
@@ -97,7 +97,7 @@ impl KqueueAdapter {
         let deletions = earlier.filter(|&it| !stays(it)).map(Change::delete);
         let deletion_count = deletions.clone().count();
         let additions =
-            directions(fd, interest).map(|it| Change::add(it, mode(interest), generation));
+            directions(fd, interest).map(|it| Change::add(it, mode(it, interest), generation));
         // What the system has not got is refused before anything is changed.
         let mut changes = [const { None }; 6];
         for (place, change) in changes.iter_mut().zip(deletions.chain(additions)) {
@@ -167,8 +167,8 @@ impl KqueueAdapter {
             let Some(ready) = readiness(event, entry) else {
                 continue;
             };
-            if is_errors_only(entry.interest) {
-                self.after_an_error(fd, entry);
+            if is_of_end(event.filter(), entry.interest) {
+                self.after_an_end(fd, entry);
             }
             if let Some(place) = place.and_then(|at: usize| events.get_mut(at)) {
                 *place = Event::new(place.readiness() | ready, place.token());
@@ -192,14 +192,15 @@ impl KqueueAdapter {
         let _ = self.kqueue.apply(silent);
     }
 
-    /// What waits for errors only is an edge to the kernel, until there is one: what else happens must not be
-    /// told again and again.
-    fn after_an_error(&self, fd: RawFd, entry: Entry) {
+    /// Reports an end as often as the trigger wants. A filter for the end alone is an edge to the
+    /// kernel until the end has come, so that other changes are not reported again and again.
+    fn after_an_end(&self, fd: RawFd, entry: Entry) {
         let all = || directions(fd, entry.interest);
         let _ = match entry.interest.trigger() {
             Trigger::Edge => Ok(()),
             Trigger::Level => self.kqueue.apply(
                 all()
+                    .filter(|it| is_of_end(Some(it.filter()), entry.interest))
                     .flat_map(|it| {
                         [Change::delete(it), Change::add(it, Mode::Level, entry.generation)]
                     })
@@ -332,27 +333,51 @@ fn missing() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOENT)
 }
 
-/// What an event says; `None` if it says nothing to who waits for errors only.
+/// Returns what an event says; `None` if that is nothing to an interest that waits for the end
+/// alone.
 fn readiness(event: &kqueue::Event, entry: Entry) -> Option<Readiness> {
-    if is_errors_only(entry.interest) {
-        return errors_of(event);
+    if is_of_end(event.filter(), entry.interest) {
+        return errors_of(event, entry.interest);
     }
     let ready = match event.filter() {
         Some(Filter::Read) => Readiness::IN,
         Some(Filter::Write) => Readiness::OUT,
-        // The end is told by the others.
+        // The other filters report the end.
         Some(Filter::Except) => return Some(Readiness::PRI),
         _ => Readiness::empty(),
     };
-    if !event.is_end() {
-        return Some(ready);
+    Some(if event.is_end() { end_of(event, entry.interest, ready) } else { ready })
+}
+
+/// Returns what has ended: what the event itself says comes first, and poll(2) is asked for the
+/// rest, because an event speaks of its own direction only. NetBSD's poll(2) says nothing of a
+/// reset.
+fn end_of(event: &kqueue::Event, interest: Interest, ready: Readiness) -> Readiness {
+    let fd = event.ident() as RawFd;
+    if event.socket_error().is_some() {
+        return ready | Readiness::ERR | Readiness::HUP;
     }
-    Some(match (event.socket_error(), ready) {
-        (Some(_), ready) => ready | Readiness::ERR | Readiness::HUP,
-        (None, Readiness::OUT) if is_pipe(event) => ready | Readiness::WRHUP | Readiness::ERR,
-        (None, Readiness::OUT) => ready | Readiness::WRHUP,
-        (None, ready) => ready | Readiness::RDHUP,
-    })
+    if Identity::of(fd).is_ok_and(|identity| identity.is_pipe()) {
+        return end_of_pipe(fd, interest, ready);
+    }
+    let of_direction = match ready {
+        Readiness::OUT => Readiness::WRHUP,
+        _ => Readiness::RDHUP,
+    };
+    ready | of_direction | errors_found_by_poll(fd)
+}
+
+/// Returns what the end means to an end of a pipe: to the reading end it is ordinary; to the
+/// writing end it is an error, of which the pipe has no number.
+fn end_of_pipe(fd: RawFd, interest: Interest, ready: Readiness) -> Readiness {
+    match AccessMode::of(fd) {
+        // The write filter of a reading end has nothing to say but that, and the other way round.
+        Ok(AccessMode::ReadOnly) => (ready - Readiness::OUT) | Readiness::HUP,
+        Ok(AccessMode::WriteOnly) => (ready - Readiness::IN) | Readiness::ERR,
+        // Either end, where pipes go both ways: a writing end is not registered for reading.
+        _ if ready == Readiness::OUT && !interest.is_readable() => ready | Readiness::ERR,
+        _ => ready | Readiness::HUP,
+    }
 }
 
 impl Wake {
@@ -382,19 +407,20 @@ fn directions(fd: RawFd, interest: Interest) -> impl Iterator<Item = Direction> 
         || !(interest.is_readable() || interest.is_writable());
     let except =
         (interest.is_priority() && can_tell).then(|| Direction::Except(Except::from_raw(fd)));
-    // As much to read there never is, but the end is told of all the same.
-    let end =
-        is_errors_only(interest).then(|| Direction::Read(Read::from_raw(fd).low_water(usize::MAX)));
+    // There is never as much to read, but the kernel reports the end all the same.
+    let end = (!interest.is_readable() && !interest.is_writable())
+        .then(|| Direction::Read(Read::from_raw(fd).low_water(usize::MAX)));
     [read, write, except, end].into_iter().flatten()
 }
 
-fn is_errors_only(interest: Interest) -> bool {
-    !(interest.is_readable() || interest.is_writable() || interest.is_priority())
+/// Whether a filter waits for the end alone.
+fn is_of_end(filter: Option<Filter>, interest: Interest) -> bool {
+    filter == Some(Filter::Read) && !interest.is_readable()
 }
 
-fn mode(interest: Interest) -> Mode {
+fn mode(direction: Direction, interest: Interest) -> Mode {
     match interest.trigger() {
-        _ if is_errors_only(interest) => Mode::Clear,
+        _ if is_of_end(Some(direction.filter()), interest) => Mode::Clear,
         Trigger::Edge => Mode::Clear,
         Trigger::Level => Mode::Level,
         // Armed while it is ready it reports in either way, and once; and not every kernel has both flags.
@@ -402,15 +428,22 @@ fn mode(interest: Interest) -> Mode {
     }
 }
 
-/// What else than the end of what can be read has happened, which poll(2) tells.
-fn errors_of(event: &kqueue::Event) -> Option<Readiness> {
-    let mut fds = [PollFd::from_raw(event.ident() as RawFd, Readiness::empty())];
-    let _ = poll(&mut fds, Some(Duration::ZERO));
-    let errors = fds[0].readiness() & (Readiness::ERR | Readiness::HUP);
+/// Returns what else than the end of what can be read an event of a filter for the end alone says.
+fn errors_of(event: &kqueue::Event, interest: Interest) -> Option<Readiness> {
+    let errors = if event.is_end() {
+        end_of(event, interest, Readiness::IN)
+    } else {
+        // With less to read than its mark it has come for a pending error. macOS lowers the mark to
+        // the size of the socket's buffer.
+        let pending = if event.data() == 0 { Readiness::ERR } else { Readiness::empty() };
+        pending | errors_found_by_poll(event.ident() as RawFd)
+    };
+    let errors = errors & (Readiness::ERR | Readiness::HUP);
     (!errors.is_empty()).then_some(errors)
 }
 
-/// A pipe has no error of its own to say that nobody reads it: that is the error.
-fn is_pipe(event: &kqueue::Event) -> bool {
-    Identity::of(event.ident() as RawFd).is_ok_and(|identity| identity.is_pipe())
+fn errors_found_by_poll(fd: RawFd) -> Readiness {
+    let mut fds = [PollFd::from_raw(fd, Readiness::empty())];
+    let _ = poll(&mut fds, Some(Duration::ZERO));
+    fds[0].readiness() & (Readiness::ERR | Readiness::HUP)
 }

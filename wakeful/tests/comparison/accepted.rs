@@ -1,0 +1,172 @@
+//! The accepted differences from epoll, each with its reason.
+
+use crate::differences::Difference;
+use crate::runner::{Phase, Report};
+
+/// A difference that is accepted. An empty list of names stands for all of them.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub backends: &'static [&'static str],
+    /// How the names of kinds begin.
+    pub kinds: &'static [&'static str],
+    /// What the names of states contain.
+    pub states: &'static [&'static str],
+    pub triggers: &'static [&'static str],
+    pub phases: &'static [Phase],
+    /// What of it may be missing.
+    pub missing: Report,
+    /// What of it may be too much.
+    pub extra: Report,
+    pub reason: &'static str,
+}
+
+impl Accepted {
+    pub(crate) fn covers(&self, difference: &Difference) -> bool {
+        let Difference { backend, kind, state, trigger, phase, missing, extra, .. } = difference;
+        fn is_one<T>(all: &[T], is_it: impl Fn(&T) -> bool) -> bool {
+            all.is_empty() || all.iter().any(is_it)
+        }
+        is_one(self.backends, |name| name == backend)
+            && is_one(self.kinds, |name| kind.starts_with(name))
+            && is_one(self.states, |name| state.contains(name))
+            && is_one(self.triggers, |name| name == trigger)
+            && is_one(self.phases, |it| it == phase)
+            && self.missing.contains(*missing)
+            && self.extra.contains(*extra)
+    }
+}
+
+const KQUEUE: &[&str] = &["kqueue"];
+/// Those whose edges are emulated.
+const REARMING: &[&str] = &["event-ports", "poll"];
+const EDGE: &[&str] = &["edge"];
+const NONE: Report = Report::empty();
+const ANY: &[&str] = &[];
+const ALWAYS: &[Phase] = &[];
+
+pub(crate) const ACCEPTED: &[Accepted] = &[
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["regular file", "directory"],
+        states: ANY,
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: Report::REFUSED,
+        extra: NONE,
+        reason: "kqueue waits for regular files; epoll refuses them with `EPERM`",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: &["/dev/null", "/dev/zero"],
+        states: ANY,
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: Report::REFUSED,
+        extra: NONE,
+        reason: "always ready; epoll refuses them with `EPERM`",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["FIFO, reading", "pipe, reading", "pseudo-terminal's", "TCP ", "Unix "],
+        states: &["closed", "reading shut down", "idle", "connected", "refused"],
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: NONE,
+        extra: Report::READABLE,
+        reason: "an end without data is readable, too: a read returns at once",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["FIFO, writing", "pipe, writing"],
+        states: &["full"],
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: NONE,
+        extra: Report::WRITABLE,
+        reason: "a full pipe without a reader is writable: a write fails at once",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["TCP stream", "Unix stream"],
+        states: &["own writing shut down"],
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: NONE,
+        extra: Report::WRITE_CLOSED,
+        reason: "kqueue knows that this side writes no more; epoll has no bit for it",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["UDP socket"],
+        states: &["refused by ICMP"],
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: NONE,
+        extra: Report::READABLE
+            .union(Report::READ_CLOSED)
+            .union(Report::WRITE_CLOSED)
+            .union(Report::ERROR)
+            .union(Report::EVENT),
+        reason: "the emulation takes an error for an end",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: &["FIFO, reading", "terminal"],
+        states: &["reopened later", "^D"],
+        triggers: EDGE,
+        phases: &[Phase::Next],
+        missing: Report::READABLE,
+        extra: NONE,
+        reason: "a read of zero bytes re-arms nothing, so an end that ends is not noticed",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: &["UDP socket"],
+        states: &["IP_RECVERR"],
+        triggers: EDGE,
+        phases: &[Phase::Next],
+        missing: Report::READABLE,
+        extra: NONE,
+        reason: "an error that stays hides the datagram behind it",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: &["UDP socket"],
+        states: &["data, then refused"],
+        triggers: EDGE,
+        phases: &[Phase::Happened],
+        missing: Report::WRITE_CLOSED,
+        extra: NONE,
+        reason: "an error comes without the room for writing that was reported before",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: &["TCP socket, unconnected"],
+        states: &["refused"],
+        triggers: EDGE,
+        phases: &[Phase::Happened],
+        missing: Report::READABLE.union(Report::ERROR),
+        extra: NONE,
+        reason: "a socket registered before it connects is hung up, and silent until drained",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: &["FIFO, writing", "pipe, writing", "UDP socket"],
+        states: &["closed by the reader", "IP_RECVERR"],
+        triggers: EDGE,
+        phases: &[Phase::Drained, Phase::Next],
+        missing: NONE,
+        extra: Report::ERROR.union(Report::EVENT),
+        reason: "an error that stays is reported again after each operation that fails",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: ANY,
+        states: &["closed by", "shut down", "reset"],
+        triggers: EDGE,
+        phases: &[Phase::Drained],
+        missing: NONE,
+        extra: Report::EVENT,
+        reason: "an end is reported once more after a read that moved less than it was asked to",
+    },
+];
