@@ -201,12 +201,17 @@ pub(crate) fn ring(eventfd: &OwnedFd) {
     ring_raw(eventfd.as_raw_fd());
 }
 
+/// Whoever waits is to hear of it: a write that fails is made again. One that counts almost without end is readable, too.
 fn ring_raw(eventfd: RawFd) {
+    const ATTEMPTS: usize = 3;
     let one = 1_u64;
-    let _ = again_if_interrupted(|| {
-        // SAFETY: the number is valid for the read of eight bytes. One that counts almost without end is readable too.
-        check(unsafe { libc::write(eventfd, (&raw const one).cast(), 8) } as c_int)
-    });
+    for _ in 0..ATTEMPTS {
+        // SAFETY: the number is valid for the read of eight bytes.
+        match check(unsafe { libc::write(eventfd, (&raw const one).cast(), 8) } as c_int) {
+            Err(error) if !error.says_closed() => {}
+            _ => return,
+        }
+    }
 }
 
 /// `read(fd)`—The count of an eventfd or a timerfd; 0 if there is none. It is asked first whether there is one: the
