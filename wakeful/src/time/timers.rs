@@ -43,7 +43,7 @@ pub struct Timers {
 /// How long ago deadlines may have passed when the first timer is inserted, to be told apart.
 const PAST: Duration = Duration::from_secs(3600);
 
-/// Names a timer of [`Timers`], and none that comes after it.
+/// Names a timer of [`Timers`], and never another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TimerKey(Key);
 
@@ -52,7 +52,7 @@ impl Timers {
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory): there are 2³² − 1 timers.
+    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory): there are 2³¹ timers.
     pub fn insert(&mut self, deadline: Instant, token: Token) -> io::Result<TimerKey> {
         let beginning = *self.beginning.get_or_insert_with(|| {
             let now = Instant::now();
