@@ -329,7 +329,7 @@ impl Memory {
         let mut left = woken;
         if woken.is_any() {
             let room = share(&mut self.wakers_first, capacity, capacity - events.len());
-            left = wake.report(&mut events.buffer, room, woken);
+            left = wake.report(&mut events.buffer, room, woken, true);
         }
         let waited = if events.len() < capacity {
             adapter.wait(&mut events.buffer, Some(Duration::ZERO))
@@ -340,7 +340,7 @@ impl Memory {
             // The usual end, reported already.
             return Ok(End::Due);
         }
-        self.conclude(shared, events, waited, woken, left)
+        self.conclude(shared, events, waited, woken, left, false)
     }
 
     /// After a wait that a waker may have ended.
@@ -351,10 +351,11 @@ impl Memory {
         waited: io::Result<bool>,
     ) -> io::Result<End> {
         let woken = shared.wake.sleep.wake_up();
-        self.conclude(shared, events, waited, woken, woken)
+        self.conclude(shared, events, waited, woken, woken, true)
     }
 
-    /// Reports the wakers that woke and have not been reported, after the descriptors.
+    /// Reports the wakers that woke and have not been reported, after the descriptors. `collects` if this is the
+    /// first report of the poll.
     #[inline]
     fn conclude(
         &mut self,
@@ -363,6 +364,7 @@ impl Memory {
         waited: io::Result<bool>,
         woken: Woken,
         left: Woken,
+        collects: bool,
     ) -> io::Result<End> {
         let Shared { adapter, wake, .. } = shared;
         let rang = *waited.as_ref().unwrap_or(&false);
@@ -374,7 +376,7 @@ impl Memory {
         }
         let ended = woken.contains(Woken::END);
         let room = events.capacity() - events.len();
-        let left = wake.report(&mut events.buffer, room, left);
+        let left = wake.report(&mut events.buffer, room, left, collects);
         if !left.is_empty() && wake.sleep.stay_awake(left) {
             adapter.wake()?;
         }

@@ -73,11 +73,14 @@ impl Wake {
         key: &WakerKey,
         kernel: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
-        let roused = match key {
-            WakerKey::First => self.sleep.wake(Woken::FIRST),
-            WakerKey::Other(place) => place.set() && self.sleep.wake(Woken::OTHERS),
-        };
-        self.call(roused, kernel).inspect_err(|_| key.clear())
+        match key {
+            WakerKey::First => self.call(self.sleep.wake(Woken::FIRST), kernel),
+            WakerKey::Other(place) if place.set() => {
+                // Or the next wake-up would rely on this one.
+                self.call(self.sleep.wake(Woken::OTHERS), kernel).inspect_err(|_| place.clear())
+            }
+            WakerKey::Other(_) => self.call(false, kernel),
+        }
     }
 
     /// Ends a wait, and calls `kernel` if the poller has to be roused by it.
@@ -94,9 +97,16 @@ impl Wake {
         kernel().inspect_err(|_| self.sleep.wake_failed())
     }
 
-    /// Reports wakers that woke, `room` at most. Who is left over.
+    /// Reports wakers that woke, at most `room`. Returns who is left over. A poll that reports in two parts
+    /// collects with the first.
     #[inline]
-    pub(crate) fn report(&self, events: &mut Vec<Event>, room: usize, woken: Woken) -> Woken {
+    pub(crate) fn report(
+        &self,
+        events: &mut Vec<Event>,
+        room: usize,
+        woken: Woken,
+        collects: bool,
+    ) -> Woken {
         let woken = woken & (Woken::FIRST | Woken::OTHERS);
         if woken == Woken::FIRST && room > 0 {
             if let Some(&token) = self.first.get() {
@@ -104,13 +114,24 @@ impl Wake {
             }
             return Woken::empty();
         }
-        if woken.contains(Woken::OTHERS) { self.report_others(events, room, woken) } else { woken }
+        if woken.contains(Woken::OTHERS) {
+            self.report_others(events, room, woken, collects)
+        } else {
+            woken
+        }
     }
 
     /// The first waker takes its turn with the others.
-    fn report_others(&self, events: &mut Vec<Event>, room: usize, woken: Woken) -> Woken {
+    fn report_others(
+        &self,
+        events: &mut Vec<Event>,
+        room: usize,
+        woken: Woken,
+        collects: bool,
+    ) -> Woken {
         let report = |token| events.push(Event::new(Readiness::IN, token));
-        let is_left = self.wakers().take(room, woken.contains(Woken::FIRST), report);
+        let first_woke = woken.contains(Woken::FIRST);
+        let is_left = self.wakers().take(room, first_woke, collects, report);
         if is_left { Woken::OTHERS } else { Woken::empty() }
     }
 }
