@@ -27,8 +27,8 @@ pub(crate) struct Wake {
     wakers: Mutex<Wakers>,
     /// The token of the first waker.
     first: OnceLock<Token>,
-    /// There is, or has been, more than one waker.
-    several: AtomicBool,
+    /// A wake-up may reach the kernel that the poller cannot foresee.
+    strays: AtomicBool,
 }
 
 impl Wake {
@@ -39,8 +39,12 @@ impl Wake {
     /// A new waker. The kernel's wake-up object must exist.
     pub(crate) fn add(&self, token: Token) -> WakerKey {
         let key = self.wakers().add(token);
-        if let WakerKey::First = key {
-            let _ = self.first.set(token);
+        match key {
+            WakerKey::First => {
+                let _ = self.first.set(token);
+            }
+            // It may be reported together with another, before it looks whether the poller sleeps.
+            WakerKey::Other(_) => self.expect_strays(),
         }
         self.start();
         key
@@ -48,17 +52,19 @@ impl Wake {
 
     /// A new waker that is not reported.
     pub(crate) fn start(&self) {
-        if !self.sleep.add_duty(Duties::WAKERS) {
-            self.several.store(true, Ordering::Release);
-        }
+        self.sleep.add_duty(Duties::WAKERS);
     }
 
-    /// Poller: whether a wake-up may end a sleep that has been reported before. One of several wakers
-    /// may have been reported together with another, before it looked whether the poller sleeps; and
-    /// wake-ups that call the kernel whether it sleeps or not come when they like.
+    /// A wake-up may reach the kernel from now on that is not announced to the poller, by [`Woken::CALLED`], before.
+    pub(crate) fn expect_strays(&self) {
+        self.strays.store(true, Ordering::Release);
+    }
+
+    /// Poller: whether a wake-up that is not announced may end a sleep. Once the descriptor is lent out, wake-ups
+    /// call the kernel whether the poller sleeps or not.
     #[inline]
     pub(crate) fn may_wake_in_vain(&self) -> bool {
-        self.several.load(Ordering::Acquire) || self.sleep.is_lent()
+        self.strays.load(Ordering::Acquire) || self.sleep.is_lent()
     }
 
     /// The waker is gone; a wake-up of its that is under way is still reported.
