@@ -68,6 +68,12 @@ fn an_idle_poll_is_one_call() {
     expect("idle-below-a-millisecond", "epoll", &[("epoll_pwait2", 100)]);
 }
 
+/// Nobody woke, so the wait goes on: once ended, it could not know for how long.
+#[test]
+fn no_wait_is_begun_again_without_a_clock() {
+    expect("idle-while-its-number-is-taken", "epoll", &[("epoll_wait", 1)]);
+}
+
 #[test]
 fn a_wait_for_a_timer_is_one_call() {
     expect("timers", "epoll", &[("epoll_pwait2", 100)]);
