@@ -1,14 +1,24 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{Operation, Output};
 
-/// Which of the operations that were accepted.
+/// Identifies an accepted operation, among those of all queues of the process.
 ///
-/// It is never that of another, before as many as fit into 32 bits have followed.
+/// A key has 64 bits: the slot of the operation in 15, and in 49 a number that every queue draws from
+/// one sequence. So a queue accepts neither the key of another queue nor that of an earlier operation
+/// in the same slot. The sequence begins again after 2⁴⁹ operations.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key(u64);
+
+/// Makes the keys of one queue. No two of a process make the same.
+#[derive(Debug, Default)]
+pub struct Keys {
+    next: u64,
+    end: u64,
+}
 
 /// An operation that has ended, whole, and what came of it.
 #[derive(Debug)]
@@ -52,30 +62,58 @@ pub enum Reason {
     Failed(io::Error),
 }
 
+/// A queue has 32,768 slots at most.
+const SLOT_BITS: u32 = 15;
+const NUMBER_BITS: u32 = u64::BITS - SLOT_BITS;
+/// How many numbers a queue draws at once, so that queues on several threads share no cache line.
+const BLOCK: u64 = 1 << 12;
+
 impl Key {
-    /// Of what is at this place, for the time being, and was the so manieth.
-    pub fn new(index: u32, generation: u32) -> Key {
-        Key(u64::from(generation) << 32 | u64::from(index))
+    /// Makes the key of the operation in slot `index` with this number, of which 49 bits count.
+    pub fn new(index: u32, number: u64) -> Key {
+        Key(number << SLOT_BITS | u64::from(index) & ((1 << SLOT_BITS) - 1))
     }
 
-    /// As a number; never `u64::MAX` as long as there are fewer places than 32 bits count.
+    /// Returns all of its bits; never `u64::MAX` for a key that [`Keys`] made.
     pub fn bits(self) -> u64 {
         self.0
     }
 
-    /// From its number.
+    /// Makes a key of its bits.
     pub fn from_bits(bits: u64) -> Key {
         Key(bits)
     }
 
-    /// The place.
+    /// Returns the slot.
     pub fn index(self) -> u32 {
-        self.0 as u32
+        (self.0 & ((1 << SLOT_BITS) - 1)) as u32
     }
 
-    /// Which of those that had the place.
-    pub fn generation(self) -> u32 {
-        (self.0 >> 32) as u32
+    /// Returns the number of the operation.
+    pub fn number(self) -> u64 {
+        self.0 >> SLOT_BITS
+    }
+}
+
+impl Keys {
+    /// Makes the key of the next operation, which has slot `index`.
+    #[inline]
+    pub fn key(&mut self, index: u32) -> Key {
+        if self.next == self.end {
+            self.draw();
+        }
+        let number = self.next;
+        self.next += 1;
+        Key::new(index, number)
+    }
+
+    #[cold]
+    fn draw(&mut self) {
+        static BLOCKS: AtomicU64 = AtomicU64::new(0);
+        // The last block is left out: with it a key could be `u64::MAX`.
+        let blocks = (1 << NUMBER_BITS) / BLOCK - 1;
+        self.next = BLOCKS.fetch_add(1, Ordering::Relaxed) % blocks * BLOCK;
+        self.end = self.next + BLOCK;
     }
 }
 
@@ -114,7 +152,7 @@ impl<U> Completed<U> {
 
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key({}.{})", self.index(), self.generation())
+        write!(f, "Key({}.{})", self.index(), self.number())
     }
 }
 

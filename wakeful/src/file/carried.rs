@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use slab::Slab;
-use wakeful_kernel::file::{Completed, Key, Operation, Output, Reason, Rejected, RejectedChain};
+use wakeful_kernel::file::{
+    Completed, Key, Keys, Operation, Output, Reason, Rejected, RejectedChain,
+};
 use wakeful_kernel::process;
 
 /// Operations of which each begins when the one before has ended well.
@@ -38,15 +40,14 @@ pub(crate) struct Carried<T, C> {
 #[derive(Debug)]
 struct Table<T> {
     users: Slab<(Key, T)>,
-    /// Counts the operations, to tell one from another that had its place before.
-    generation: u32,
+    keys: Keys,
     /// Pushed, and not begun.
     held: Vec<Chain>,
 }
 
 impl<T, C: Carrier> Carried<T, C> {
     pub(crate) fn new(depth: usize, carrier: C) -> Carried<T, C> {
-        let table = Table { users: Slab::new(), generation: 0, held: Vec::new() };
+        let table = Table { users: Slab::new(), keys: Keys::default(), held: Vec::new() };
         Carried { carrier, depth, forks: process::forks(), table: Mutex::new(table) }
     }
 
@@ -186,10 +187,9 @@ impl<T, C: Carrier> Carried<T, C> {
 
 impl<T> Table<T> {
     fn insert(&mut self, user: T) -> Key {
-        self.generation = self.generation.wrapping_add(1);
         let entry = self.users.vacant_entry();
         // At most as many as the depth of a queue.
-        let key = Key::new(entry.key() as u32, self.generation);
+        let key = self.keys.key(entry.key() as u32);
         entry.insert((key, user));
         key
     }
