@@ -82,7 +82,7 @@ struct Memory {
 }
 
 impl Poll {
-    /// A poller on the platform's best backend.
+    /// A poller on the platform's best backend; where a sandbox refuses that, on the next one.
     ///
     /// With the feature `backend-from-env` and `WAKEFUL_BACKEND` set in the environment, on that one.
     ///
@@ -467,11 +467,14 @@ impl Builder {
     /// `EMFILE`, `ENFILE`, `ENOMEM`; [`Unsupported`](io::ErrorKind::Unsupported): the backend is not in
     /// this build; `InvalidInput` if `WAKEFUL_BACKEND` counts and names no backend.
     pub fn build(self) -> io::Result<Poll> {
-        let backend = match self.backend {
-            Some(backend) => backend,
-            None => default_backend()?,
+        let adapter = match self.backend {
+            Some(backend) => backend::create(backend)?,
+            None => match default_backend()? {
+                Some(backend) => backend::create(backend)?,
+                None => best()?,
+            },
         };
-        let shared = Shared::new(backend::create(backend)?);
+        let shared = Shared::new(adapter);
         // Asleep, as `Sleep` begins: the first waker may come during the first wait.
         let memory =
             Memory { wakers_first: true, timers_first: true, late: 0, has_intruders: false };
@@ -480,16 +483,32 @@ impl Builder {
 }
 
 #[cfg(any(feature = "backend-from-env", wakeful_backend_from_env))]
-fn default_backend() -> io::Result<Backend> {
-    match std::env::var_os("WAKEFUL_BACKEND") {
-        Some(name) => name.to_string_lossy().parse().map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
-        }),
-        None => Ok(Backend::available()[0]),
-    }
+fn default_backend() -> io::Result<Option<Backend>> {
+    let Some(name) = std::env::var_os("WAKEFUL_BACKEND") else {
+        return Ok(None);
+    };
+    name.to_string_lossy().parse().map(Some).map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
+    })
 }
 
 #[cfg(not(any(feature = "backend-from-env", wakeful_backend_from_env)))]
-fn default_backend() -> io::Result<Backend> {
-    Ok(Backend::available()[0])
+fn default_backend() -> io::Result<Option<Backend>> {
+    Ok(None)
+}
+
+/// Creates the platform's best backend, or the next one if a sandbox refuses that.
+fn best() -> io::Result<Selected> {
+    let is_refused = |error: &io::Error| {
+        matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
+    };
+    let [first, others @ ..] = Backend::available() else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    match backend::create(*first) {
+        Err(error) if is_refused(&error) => {
+            others.iter().find_map(|&other| backend::create(other).ok()).ok_or(error)
+        }
+        result => result,
+    }
 }
