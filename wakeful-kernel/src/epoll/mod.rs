@@ -197,7 +197,7 @@ impl Epoll {
         flags: Flags,
         token: impl UserData,
     ) -> std::io::Result<()> {
-        let mut event = sys::epoll_event { events: flags.bits(), data: token.into_u64() };
+        let mut event = sys::epoll_event { events: flags.bits(), u64: token.into_u64() };
         // SAFETY: `event` is valid for the read of one struct, all that ADD and MOD do with it.
         check(unsafe { sys::epoll_ctl(self.fd.as_raw_fd(), operation, fd, &mut event) }).map(drop)
     }

@@ -1,9 +1,7 @@
-use libc::{c_int, c_long, c_uint, c_ulong, sigset_t};
-
-pub use libc::{
-    eventfd, inotify_add_watch, inotify_event, inotify_init1, itimerspec, signalfd,
-    signalfd_siginfo, timerfd_create, timerfd_gettime, timerfd_settime, waitid,
-};
+// Everything else that a program for this kernel takes from libc, so that this module can stand in
+// its place. What is declared below shadows libc's.
+#[doc(no_inline)]
+pub use libc::*;
 
 /// `struct epoll_event`: readiness bits and 64 bits of the caller's. Packed on x86-64 alone.
 #[repr(C)]
@@ -12,8 +10,8 @@ pub use libc::{
 pub struct epoll_event {
     /// What to wait for, or what happened.
     pub events: u32,
-    /// The caller's, echoed in every event.
-    pub data: u64,
+    /// The caller's, echoed in every event: `data.u64` in C.
+    pub u64: u64,
 }
 
 /// `struct epoll_params` (Linux 6.9): how a wait busy-polls the network devices.
@@ -182,7 +180,7 @@ mod tests {
     fn declarations_agree_with_libc() {
         assert_eq!(size_of::<epoll_event>(), size_of::<libc::epoll_event>());
         assert_eq!(
-            std::mem::offset_of!(epoll_event, data),
+            std::mem::offset_of!(epoll_event, u64),
             std::mem::offset_of!(libc::epoll_event, u64)
         );
         assert_eq!(EPOLL_CTL_ADD, libc::EPOLL_CTL_ADD);

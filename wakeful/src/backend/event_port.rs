@@ -206,7 +206,7 @@ impl Adapter for EventPortAdapter {
         };
         self.wakes.fetch_sub(1, Ordering::Relaxed);
         // Full of events, so that no wait is long.
-        let is_full = error.source.raw_os_error() == Some(libc::EAGAIN);
+        let is_full = error.0.raw_os_error() == Some(libc::EAGAIN);
         if is_full { Ok(()) } else { Err(error.into()) }
     }
 
