@@ -12,11 +12,14 @@ use tokio::net::unix::pipe;
 use tokio::net::{UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
+use wakeful_testing::Isolated;
 
 #[test]
 fn a_child_process() {
     on_tokio(|| async {
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        command.as_std_mut().isolated();
+        let mut child = command
             .args(["-c", "while read line; do echo \"<$line>\"; done; exit 7"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -41,6 +44,7 @@ fn many_children_exit() {
         let children: Vec<_> = (0..20)
             .map(|number| {
                 let mut command = Command::new("sh");
+                command.as_std_mut().isolated();
                 command.args(["-c", &format!("exit {number}")]).kill_on_drop(true);
                 tokio::spawn(async move { command.status().await.unwrap().code() })
             })
