@@ -80,7 +80,9 @@ impl Knote {
         };
         // By themselves, as the manual has it. A process ends once.
         let flags = change.flags
-            | match source {
+            | match &source {
+                // The end of a time of day stays.
+                Source::Timer(timer) if timer.is_of_day() => 0,
                 Source::Timer(_) | Source::Signal(_) => abi::EV_CLEAR,
                 Source::Process(_) => abi::EV_CLEAR | abi::EV_ONESHOT,
                 _ => 0,
@@ -181,6 +183,7 @@ impl Knote {
             Source::Descriptor(descriptor) if clears => descriptor.clear(),
             Source::Empty(empty) if clears => empty.clear(),
             Source::Signal(signal) => signal.clear(found.data),
+            Source::Timer(timer) if clears => timer.clear(),
             Source::User(user) if clears => user.clear(),
             Source::Vnode(vnode) if clears => vnode.clear(),
             _ => {}
@@ -206,6 +209,11 @@ impl Knote {
                 Source::Descriptor(descriptor) => descriptor.changes_mark(change),
                 _ => false,
             }
+    }
+
+    /// Whether it is a regular file whose offset was moved back since it was looked at.
+    pub(super) fn has_moved_back(&self) -> bool {
+        matches!(&self.source, Source::Descriptor(descriptor) if descriptor.has_moved_back())
     }
 
     /// Whether there is something to report of which epoll knows nothing.

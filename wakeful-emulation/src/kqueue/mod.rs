@@ -136,6 +136,9 @@ fn run(
     let timeout = timeout.copied().map(linux::duration).transpose()?;
     let queue = Queue::find(kq)?;
     let mut reported = 0;
+    if !changes.is_empty() {
+        queue.line_up()?;
+    }
     // One without a filter is passed over, as by FreeBSD.
     for change in changes.iter().filter(|change| change.filter != 0) {
         let result = queue.change(change);

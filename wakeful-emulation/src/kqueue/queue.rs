@@ -5,7 +5,6 @@
 //! anew if something is left in it that cannot be taken out, namely a file whose number was closed while
 //! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
 
-use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -45,6 +44,9 @@ const FILTERS: [i16; 10] = [
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
+
+/// How many events to take in before a change.
+const MANY: usize = 1024;
 
 impl Instance for Queue {
     fn process(&self) -> u32 {
@@ -112,13 +114,15 @@ impl Queue {
     /// One has ended.
     pub(crate) fn operation_ended(&self, object: usize) {
         let mut state = lock(&self.state);
+        // What has happened before is before it in the line.
+        let _ = state.line_up(self.fd, MANY);
         let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) else {
             return;
         };
         knote.operation_ended();
-        let number = knote.number;
-        if knote.is_enabled && !std::mem::replace(&mut knote.is_queued, true) {
-            state.active.push_back(number);
+        let (number, is_enabled) = (knote.number, knote.is_enabled);
+        if is_enabled {
+            state.enqueue(number);
         }
         linux::ring(&self.bell);
     }
@@ -126,6 +130,15 @@ impl Queue {
     /// One did not begin, or its result was taken.
     pub(crate) fn forget_operation(&self, object: usize) {
         lock(&self.state).remove((object, abi::EVFILT_AIO), self.fd);
+    }
+
+    /// Puts what has happened until now into the line, before changes that activate knotes.
+    pub(super) fn line_up(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        if state.line_up(self.fd, MANY)? {
+            linux::ring(&self.bell);
+        }
+        Ok(())
     }
 
     /// Makes one change.
@@ -182,12 +195,12 @@ impl Queue {
             if change.flags & abi::EV_FORCEONESHOT != 0 && !is_new {
                 knote.force();
             }
+            let is_true_in_memory = knote.is_enabled && knote.is_true_in_memory();
             let number = knote.number;
-            // epoll tells of all the others.
-            if knote.is_enabled && knote.is_true_in_memory() {
-                if !std::mem::replace(&mut knote.is_queued, true) {
-                    state.active.push_back(number);
-                }
+            if is_true_in_memory {
+                state.enqueue(number);
+            }
+            if is_true_in_memory || state.line_up_new(key, self.fd) {
                 linux::ring(&self.bell);
             }
         }
@@ -228,31 +241,32 @@ impl Queue {
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
         let mut state = lock(&self.state);
         linux::count(&self.bell);
-        let mut candidates = state.candidates(self.fd, events.len())?;
-        let mut seen = HashSet::new();
-        candidates.retain(|&number| seen.insert(number));
-
+        let candidates = state.candidates(self.fd, events.len())?;
         let mut written = 0;
-        // Those that found no room, which come first the next time, and those that stay true without epoll's
-        // knowing, which come last.
-        let (mut skipped, mut again) = (VecDeque::new(), Vec::new());
+        // Those that found no room come first the next time, and those that are level-triggered
+        // last.
+        let (mut skipped, mut again) = (Vec::new(), Vec::new());
         for number in candidates {
             let Some(&key) = state.keys.get(&number) else {
                 continue;
             };
             if written == events.len() {
-                skipped.push_back(number);
+                skipped.push(number);
                 continue;
             }
             let Some(knote) = state.knotes.get_mut(&key) else {
                 continue;
             };
+            let watched = knote.watched();
             let found = match knote.look() {
                 Ok(Some(found)) => found,
                 Ok(None) => {
+                    let is_armed_otherwise = knote.watched() != watched;
                     // What epoll tells of may be another file, which had the number before.
                     if state.is_stranger(key) {
                         state.remove(key, self.fd);
+                    } else if is_armed_otherwise {
+                        let _ = state.arm(key, self.fd);
                     }
                     continue;
                 }
@@ -272,27 +286,23 @@ impl Queue {
                 After::Delete => state.remove(key, self.fd),
                 After::Disable => drop(state.arm(key, self.fd)),
                 After::Wait => {}
-                After::Again => {
-                    if knote.is_in_memory() {
-                        again.push(number);
-                    }
-                }
+                After::Again => again.push(number),
             }
         }
-        state.again = again;
-        skipped.append(&mut state.active);
-        state.active = skipped;
+        for number in skipped.into_iter().chain(again) {
+            state.enqueue(number);
+        }
         if state.files.has_unwatched {
             // Else the record of that would be taken for something that has happened.
             for number in state.hear() {
                 let key = state.keys.get(&number);
                 let knote = key.and_then(|key| state.knotes.get(key));
                 if knote.is_some_and(|knote| knote.is_enabled && knote.is_true_in_memory()) {
-                    state.active.push_back(number);
+                    state.enqueue(number);
                 }
             }
         }
-        if !(state.active.is_empty() && state.again.is_empty()) {
+        if state.needs_bell() {
             linux::ring(&self.bell);
         }
         Ok(written)

@@ -16,17 +16,23 @@ const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
 const FIRST_KNOTE: u64 = 5;
 
+/// How many events of a side to take in when a knote is added.
+const MANY: usize = 1024;
+
 #[derive(Debug)]
 pub(super) struct State {
     /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it.
+    /// `READS` has the timers and processes, too.
     sides: BTreeMap<u64, OwnedFd>,
     pub(super) files: Files,
     pub(super) knotes: HashMap<Key, Knote>,
     pub(super) keys: HashMap<u64, Key>,
-    /// To be looked at by the next scan, whatever epoll says.
+    /// The knotes that the next scan looks at, in the order in which they were activated, as a
+    /// kernel queues them. A level-triggered knote that was reported goes to the end of the line.
+    /// None is in it twice.
     pub(super) active: VecDeque<u64>,
-    /// Those that were reported, and stay true without epoll's knowing.
-    pub(super) again: Vec<u64>,
+    /// The knotes of regular files that are read: a file whose offset moved back is activated.
+    files_read: BTreeSet<u64>,
     pub(super) next: u64,
 }
 
@@ -38,45 +44,128 @@ impl State {
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
-            again: Vec::new(),
+            files_read: BTreeSet::new(),
             next: FIRST_KNOTE,
         }
     }
 
-    /// The knotes that may have something to report.
+    /// Takes the knotes that may have something to report out of the line, in their order.
     pub(super) fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
-        let mut numbers: Vec<u64> = self.active.drain(..).collect();
-        for number in &numbers {
-            let key = self.keys.get(number);
-            if let Some(knote) = key.and_then(|key| self.knotes.get_mut(key)) {
+        self.line_up(first, most)?;
+        self.line_up_files();
+        let numbers: Vec<u64> = self.active.drain(..).collect();
+        for &number in &numbers {
+            if let Some(knote) = self.knote_mut(number) {
                 knote.is_queued = false;
             }
         }
-        let mut strangers = Vec::new();
-        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
-            .map_err(|_| Errno::BADF)?
-        {
+        Ok(numbers)
+    }
+
+    /// Adds what epoll has found since the last time to the line. Returns whether a knote came into
+    /// it of which epoll does not tell again, so that a bell has to.
+    pub(super) fn line_up(&mut self, first: RawFd, most: usize) -> Result<bool> {
+        let mut needs_bell = false;
+        let mut has_sides = false;
+        let most_here = most.saturating_add(FIRST_KNOTE as usize);
+        for number in linux::ready(first, most_here).map_err(|_| Errno::BADF)? {
             match number {
                 BELL => {}
                 READS | WRITES | EXCEPTS => {
-                    let side = self.sides.get(&number).map(AsRawFd::as_raw_fd);
-                    let found = side.map(|side| linux::ready(side, most));
-                    let found = found.and_then(Result::ok).unwrap_or_default();
-                    if found.iter().any(|number| !self.keys.contains_key(number)) {
-                        strangers.push(number);
-                    }
-                    numbers.extend(found);
+                    has_sides = true;
+                    needs_bell |= self.line_up_side(number, first, most);
                 }
-                FILES => numbers.extend(self.hear()),
-                number => numbers.push(number),
+                FILES => {
+                    for number in self.hear() {
+                        needs_bell |= self.enqueue(number);
+                    }
+                }
+                number => needs_bell |= self.enqueue(number),
             }
         }
-        numbers.append(&mut self.again);
-        for side in strangers {
+        if has_sides {
+            // A side that has nothing left leaves the list of the first epoll only when it is
+            // asked, and would keep its place before what happens next.
+            let _ = linux::poll_now(first, libc::POLLIN);
+        }
+        Ok(needs_bell)
+    }
+
+    /// As `line_up`, of one side.
+    fn line_up_side(&mut self, side: u64, first: RawFd, most: usize) -> bool {
+        let epoll = self.sides.get(&side).map(AsRawFd::as_raw_fd);
+        let found = epoll.map(|epoll| linux::ready(epoll, most));
+        let found = found.and_then(Result::ok).unwrap_or_default();
+        let has_stranger = found.iter().any(|number| !self.keys.contains_key(number));
+        let mut needs_bell = false;
+        for number in found {
+            needs_bell |= self.enqueue(number);
+        }
+        if has_stranger {
             // Without descriptors for it, it is tried again the next time.
             let _ = self.make_anew(side, first);
         }
-        Ok(numbers)
+        needs_bell
+    }
+
+    /// Adds a knote that was registered just now to the line, if epoll finds it ready: a kernel
+    /// asks the filter when the event is added. What is true in memory is not asked for here.
+    /// Returns whether a bell has to ring.
+    pub(super) fn line_up_new(&mut self, key: Key, first: RawFd) -> bool {
+        let Some(knote) = self.knotes.get(&key).filter(|knote| knote.is_enabled) else {
+            return false;
+        };
+        let number = knote.number;
+        match (knote.side(), knote.watched()) {
+            (Some(side), _) => self.line_up_side(side, first, MANY),
+            // Only one look: those that are in the first epoll stay in its list until a scan takes
+            // them.
+            (None, Some((fd, _))) => {
+                linux::poll_now(fd, libc::POLLIN).is_ok_and(|ready| ready != 0)
+                    && self.enqueue(number)
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// Adds the files whose offset was moved back since they were looked at.
+    fn line_up_files(&mut self) {
+        let moved_back = |&number: &u64| {
+            let key = self.keys.get(&number);
+            let knote = key.and_then(|key| self.knotes.get(key));
+            knote.is_some_and(|knote| knote.is_enabled && knote.has_moved_back())
+        };
+        let numbers: Vec<u64> = self.files_read.iter().copied().filter(moved_back).collect();
+        for number in numbers {
+            self.enqueue(number);
+        }
+    }
+
+    /// Adds a knote to the end of the line, unless it is in it. Returns whether epoll does not tell
+    /// of it again.
+    pub(super) fn enqueue(&mut self, number: u64) -> bool {
+        let Some(knote) = self.knote_mut(number) else {
+            return false;
+        };
+        if std::mem::replace(&mut knote.is_queued, true) {
+            return false;
+        }
+        let needs_bell = !knote.is_told_by_level();
+        self.active.push_back(number);
+        needs_bell
+    }
+
+    /// Whether the line has a knote of which epoll does not tell again.
+    pub(super) fn needs_bell(&self) -> bool {
+        self.active.iter().any(|number| {
+            let key = self.keys.get(number);
+            let knote = key.and_then(|key| self.knotes.get(key));
+            knote.is_some_and(|knote| !knote.is_told_by_level())
+        })
+    }
+
+    fn knote_mut(&mut self, number: u64) -> Option<&mut Knote> {
+        self.knotes.get_mut(self.keys.get(&number)?)
     }
 
     /// Whether epoll does not know what a knote's number means by now, so that it is another file than the one
@@ -89,8 +178,13 @@ impl State {
         let (Some(epoll), Some((fd, events))) = (side, knote.watched()) else {
             return false;
         };
-        let again = linux::control(epoll.as_raw_fd(), Control::Modify, fd, events, knote.number);
-        again == Err(Errno(libc::ENOENT))
+        // Not by a modification, which would have epoll tell of it once more.
+        let is_stranger =
+            linux::control(epoll.as_raw_fd(), Control::Add, fd, events, knote.number).is_ok();
+        if is_stranger {
+            let _ = linux::control(epoll.as_raw_fd(), Control::Delete, fd, 0, 0);
+        }
+        is_stranger
     }
 
     /// The epoll of a side, which is in the first.
@@ -147,6 +241,9 @@ impl State {
             }
         }
         self.files.listen(fd, knote.number, mask)?;
+        if matches!(knote.source, Source::Descriptor(_)) {
+            self.files_read.insert(knote.number);
+        }
         if let Some(mask) = parent {
             // Without it there is less to tell: it may be nobody's to look into.
             let _ = self.files.listen_to_parent(fd, knote.number, mask);
@@ -224,13 +321,14 @@ impl State {
             let _ = self.arm(key, first);
             self.keys.remove(&number);
             self.files.forget(number);
+            self.files_read.remove(&number);
             self.knotes.remove(&key);
         }
     }
 }
 
 impl Knote {
-    /// In which of the two it is; `None` for what is in the first epoll, or in none.
+    /// In which of the sides it is; `None` for what is in the first epoll, or in none.
     fn side(&self) -> Option<u64> {
         match &self.source {
             Source::Descriptor(descriptor) if !descriptor.is_file() => Some(match self.key.1 {
@@ -238,11 +336,13 @@ impl Knote {
                 abi::EVFILT_WRITE => WRITES,
                 _ => EXCEPTS,
             }),
+            // In one epoll, so that what happens one after the other is found in that order.
+            Source::Timer(_) | Source::Process(_) | Source::Empty(_) => Some(READS),
             _ => None,
         }
     }
 
-    fn watched(&self) -> Option<(RawFd, i32)> {
+    pub(super) fn watched(&self) -> Option<(RawFd, i32)> {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
             Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
@@ -253,12 +353,16 @@ impl Knote {
         }
     }
 
-    /// Whether it stays true without epoll's knowing.
-    pub(super) fn is_in_memory(&self) -> bool {
+    /// Whether epoll goes on telling of it as long as it is true, so that no bell has to.
+    fn is_told_by_level(&self) -> bool {
         match &self.source {
-            Source::Descriptor(descriptor) => descriptor.is_file(),
-            Source::Process(_) | Source::Signal(_) | Source::Timer(_) => false,
-            _ => true,
+            // What they found is taken from their descriptors when they are looked at.
+            Source::Empty(_) => false,
+            Source::Timer(timer) => !timer.has_expired(),
+            _ => {
+                self.is_armed
+                    && self.watched().is_some_and(|(_, events)| events & libc::EPOLLET == 0)
+            }
         }
     }
 }

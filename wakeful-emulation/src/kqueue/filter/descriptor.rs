@@ -23,6 +23,13 @@ pub(in crate::kqueue) struct Descriptor {
     identity: Identity,
     /// A regular file or directory, of which epoll knows nothing.
     is_file: bool,
+    /// The offset at which such a file was looked at last.
+    offset: i64,
+    /// It listened for connections when it was added.
+    is_listener: bool,
+    /// poll(2) says something of it that is no event here: epoll is asked for edges, because it
+    /// would tell of that without end.
+    is_quiet: bool,
 }
 
 /// How long to wait before looking again whether there is room enough.
@@ -50,6 +57,7 @@ impl Descriptor {
         }
         let is_stream = identity.kind == libc::S_IFSOCK
             && linux::socket_option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM);
+        let is_listener = is_stream && linux::socket_option(fd, libc::SO_ACCEPTCONN) == Ok(1);
         let mut new = Descriptor {
             fd,
             direction,
@@ -60,6 +68,9 @@ impl Descriptor {
             is_always_ready: false,
             identity,
             is_file,
+            offset: if is_file { linux::offset(fd) } else { 0 },
+            is_listener,
+            is_quiet: false,
         };
         new.change(change);
         if new.low_water.is_some() && direction == Direction::Write {
@@ -106,7 +117,7 @@ impl Descriptor {
             Direction::Except => libc::EPOLLPRI,
         };
         // Below the mark it would be told without end.
-        let is_edge = is_edge || self.low_water.is_some();
+        let is_edge = is_edge || self.low_water.is_some() || self.is_quiet;
         Some((self.fd, if is_edge { events | libc::EPOLLET } else { events }))
     }
 
@@ -128,11 +139,12 @@ impl Descriptor {
             return Err(Errno::BADF);
         }
         if self.is_file {
+            self.offset = linux::offset(self.fd);
             return Ok(self.look_at_file());
         }
         let events = match self.direction {
             Direction::Read => libc::POLLIN | libc::POLLRDHUP,
-            Direction::Write => libc::POLLOUT,
+            Direction::Write => libc::POLLOUT | libc::POLLRDHUP,
             Direction::Except => libc::POLLPRI,
         };
         if let Some(clock) = &self.clock {
@@ -140,30 +152,60 @@ impl Descriptor {
             linux::set_timer(clock, 0, AGAIN, None)?;
         }
         let ready = linux::poll_now(self.fd, events)?;
-        if ready == 0 {
-            self.was_reported = false;
-            return Ok(None);
+        let found = self.found(ready);
+        match found {
+            None => self.was_reported = false,
+            Some(_) if self.was_reported => return Ok(None),
+            Some(_) => {}
         }
-        let closed = libc::POLLHUP | libc::POLLERR;
-        let (data, is_end) = match self.direction {
-            Direction::Read => (self.readable(), ready & (closed | libc::POLLRDHUP) != 0),
-            Direction::Write => (self.writable(), ready & closed != 0 || self.is_shut_down()),
-            Direction::Except if ready & libc::POLLPRI != 0 => {
-                return Ok(Some(Found { fflags: abi::NOTE_OOB, ..Found::default() }));
+        let always = libc::POLLHUP | libc::POLLERR;
+        self.is_quiet |= found.is_none() && ready & always != 0;
+        Ok(found)
+    }
+
+    /// What poll(2) says, as the filter has it.
+    fn found(&self, ready: i16) -> Option<Found> {
+        let is_socket = self.identity.kind == libc::S_IFSOCK;
+        let has_error = ready & libc::POLLERR != 0;
+        // The end of a socket is that it was shut down, by whichever side, or broken. An error
+        // alone is none: it is what the next call returns. One that is not connected yet has hung
+        // up, as far as poll(2) is concerned.
+        let is_over = match is_socket {
+            true => ready & libc::POLLRDHUP != 0,
+            false => ready & (libc::POLLHUP | libc::POLLERR | libc::POLLRDHUP) != 0,
+        };
+        let (data, is_end, is_ready) = match self.direction {
+            Direction::Read => {
+                let is_cut_off = self.is_listener && ready & libc::POLLHUP != 0;
+                (self.readable(), is_over, ready & libc::POLLIN != 0 || is_cut_off)
             }
-            Direction::Except => return Ok(None),
+            Direction::Write => {
+                // Of a socket whose other side only has shut down there is no hang-up.
+                let is_over = is_over && (!is_socket || ready & libc::POLLHUP != 0);
+                let is_connecting = ready & libc::POLLHUP != 0 && !is_over;
+                // Asking would take an error.
+                let is_end = is_over || !has_error && !is_connecting && self.is_shut_down();
+                (self.writable(), is_end, ready & libc::POLLOUT != 0 && !is_connecting)
+            }
+            Direction::Except => {
+                let is_urgent = ready & libc::POLLPRI != 0;
+                return is_urgent.then_some(Found { fflags: abi::NOTE_OOB, ..Found::default() });
+            }
         };
         let is_low = self.low_water.is_some_and(|mark| data < mark);
-        if is_low && !is_end {
-            self.was_reported = false;
-            return Ok(None);
+        if !(is_end || has_error || is_ready && !is_low) {
+            return None;
         }
-        if self.was_reported {
-            return Ok(None);
-        }
-        let is_error = ready & libc::POLLERR != 0 && self.identity.kind == libc::S_IFSOCK;
-        let fflags = if is_error { libc::EIO as u32 } else { 0 };
-        Ok(Some(Found { data, fflags, flags: if is_end { abi::EV_EOF } else { 0 } }))
+        let fflags = if is_end && is_socket && has_error { libc::EIO as u32 } else { 0 };
+        let flags = if is_end { abi::EV_EOF } else { 0 };
+        let nothing = is_end && !is_socket && self.direction == Direction::Write;
+        Some(Found { data: if nothing { 0 } else { data }, fflags, flags })
+    }
+
+    /// Whether a regular file's offset is before where it was when the file was looked at: the
+    /// kernels activate the event then.
+    pub(in crate::kqueue) fn has_moved_back(&self) -> bool {
+        self.is_file && linux::offset(self.fd) < self.offset
     }
 
     /// Whether this side has said that it writes no more, of which poll(2) does not tell. There is no error

@@ -11,6 +11,8 @@ use crate::linux::{self, Errno, Result};
 pub(in crate::kqueue) struct Timer {
     fd: OwnedFd,
     clock: i32,
+    /// How many periods were found to be over, and not cleared.
+    expired: i64,
 }
 
 const UNITS: u32 = abi::NOTE_SECONDS | abi::NOTE_MSECONDS | abi::NOTE_USECONDS | abi::NOTE_NSECONDS;
@@ -18,14 +20,21 @@ const UNITS: u32 = abi::NOTE_SECONDS | abi::NOTE_MSECONDS | abi::NOTE_USECONDS |
 impl Timer {
     pub(in crate::kqueue) fn new(change: &kevent) -> Result<Timer> {
         let clock = clock(change);
-        let timer = Timer { fd: linux::timerfd(clock)?, clock };
+        let timer = Timer { fd: linux::timerfd(clock)?, clock, expired: 0 };
         timer.start(change)?;
         Ok(timer)
     }
 
     /// Set anew: what has expired and was not reported is forgotten.
     pub(in crate::kqueue) fn set(&mut self, change: &kevent) -> Result<()> {
-        self.start(change)
+        self.start(change)?;
+        self.expired = 0;
+        Ok(())
+    }
+
+    /// Whether it is a time of day: it stays over until it is deleted or set anew.
+    pub(in crate::kqueue) fn is_of_day(&self) -> bool {
+        self.clock == libc::CLOCK_REALTIME
     }
 
     /// Whether it takes another timerfd.
@@ -55,11 +64,19 @@ impl Timer {
         self.fd.as_raw_fd()
     }
 
-    /// Read at once: `data` is the number of periods since the last report.
-    pub(in crate::kqueue) fn look(&self) -> Option<Found> {
-        let count = linux::count(&self.fd);
-        let data = i64::try_from(count).unwrap_or(i64::MAX);
-        (data > 0).then_some(Found { data, ..Found::default() })
+    /// `data` is the number of periods since the last report.
+    pub(in crate::kqueue) fn look(&mut self) -> Option<Found> {
+        let count = i64::try_from(linux::count(&self.fd)).unwrap_or(i64::MAX);
+        self.expired = self.expired.saturating_add(count);
+        self.has_expired().then_some(Found { data: self.expired, ..Found::default() })
+    }
+
+    pub(in crate::kqueue) fn has_expired(&self) -> bool {
+        self.expired > 0
+    }
+
+    pub(in crate::kqueue) fn clear(&mut self) {
+        self.expired = 0;
     }
 }
 
