@@ -5,7 +5,6 @@
 //! anew if something is left in it that cannot be taken out, namely a file whose number was closed while
 //! a duplicate of it is open. What happens in memory rings a bell, an eventfd.
 
-use std::collections::{HashSet, VecDeque};
 use std::os::fd::{AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -117,20 +116,45 @@ impl Queue {
         };
         knote.operation_ended();
         let number = knote.number;
-        if knote.is_enabled && !std::mem::replace(&mut knote.is_queued, true) {
-            state.active.push_back(number);
-        }
-        linux::ring(&self.bell);
+        state.activate(number);
+        self.settle(&mut state);
     }
 
     /// One did not begin, or its result was taken.
     pub(crate) fn forget_operation(&self, object: usize) {
-        lock(&self.state).remove((object, abi::EVFILT_AIO), self.fd);
+        let mut state = lock(&self.state);
+        state.remove((object, abi::EVFILT_AIO), self.fd);
+        self.settle(&mut state);
+    }
+
+    /// How often a knote was queued, and how many knotes are queued now: what an outer kqueue knows of this one.
+    pub(super) fn queued(&self) -> Result<(u64, usize)> {
+        let mut state = lock(&self.state);
+        state.harvest(self.fd)?;
+        self.settle(&mut state);
+        Ok((state.activations, state.active.len()))
+    }
+
+    /// The bell rings while a knote is queued, and anew for each, of which an outer queue is to hear.
+    fn settle(&self, state: &mut State) {
+        let is_to_ring = !state.active.is_empty();
+        let is_new = std::mem::replace(&mut state.rung_for, state.activations) != state.activations;
+        match (std::mem::replace(&mut state.is_rung, is_to_ring), is_to_ring) {
+            (was_rung, true) if !was_rung || is_new => linux::ring(&self.bell),
+            (true, false) => drop(linux::count(&self.bell)),
+            _ => {}
+        }
     }
 
     /// Makes one change.
     pub(super) fn change(&self, change: &kevent) -> Result<()> {
         let mut state = lock(&self.state);
+        let result = self.make(change, &mut state);
+        self.settle(&mut state);
+        result
+    }
+
+    fn make(&self, change: &kevent, state: &mut State) -> Result<()> {
         let key = (change.ident, change.filter);
         let both = abi::EV_ENABLE | abi::EV_DISABLE;
         if change.flags & both == both {
@@ -184,11 +208,8 @@ impl Queue {
             }
             let number = knote.number;
             // epoll tells of all the others.
-            if knote.is_enabled && knote.is_true_in_memory() {
-                if !std::mem::replace(&mut knote.is_queued, true) {
-                    state.active.push_back(number);
-                }
-                linux::ring(&self.bell);
+            if knote.is_true_in_memory() {
+                state.activate(number);
             }
         }
         Ok(())
@@ -224,29 +245,27 @@ impl Queue {
         }
     }
 
-    /// Writes what there is to report now.
+    /// Writes what there is to report now. Each knote that is queued is looked at once, in the order of their
+    /// activation, and leaves the queue; one that stays true goes to its end, which is no activation.
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
-        let mut state = lock(&self.state);
-        linux::count(&self.bell);
-        let mut candidates = state.candidates(self.fd, events.len())?;
-        let mut seen = HashSet::new();
-        candidates.retain(|&number| seen.insert(number));
-
+        let mut guard = lock(&self.state);
+        let state = &mut *guard;
+        state.harvest(self.fd)?;
         let mut written = 0;
-        // Those that found no room, which come first the next time, and those that stay true without epoll's
-        // knowing, which come last.
-        let (mut skipped, mut again) = (VecDeque::new(), Vec::new());
-        for number in candidates {
+        for _ in 0..state.active.len() {
+            let Some(place) = events.get_mut(written) else {
+                break;
+            };
+            let Some(number) = state.active.pop_front() else {
+                break;
+            };
             let Some(&key) = state.keys.get(&number) else {
                 continue;
             };
-            if written == events.len() {
-                skipped.push_back(number);
-                continue;
-            }
             let Some(knote) = state.knotes.get_mut(&key) else {
                 continue;
             };
+            knote.is_queued = false;
             let found = match knote.look() {
                 Ok(Some(found)) => found,
                 Ok(None) => {
@@ -264,37 +283,23 @@ impl Queue {
                 Err(_) => continue,
             };
             let (event, after) = knote.report(found);
-            if let Some(place) = events.get_mut(written) {
-                *place = event;
-                written += 1;
-            }
+            *place = event;
+            written += 1;
             match after {
                 After::Delete => state.remove(key, self.fd),
                 After::Disable => drop(state.arm(key, self.fd)),
                 After::Wait => {}
                 After::Again => {
-                    if knote.is_in_memory() {
-                        again.push(number);
-                    }
-                }
-            }
-        }
-        state.again = again;
-        skipped.append(&mut state.active);
-        state.active = skipped;
-        if state.files.has_unwatched {
-            // Else the record of that would be taken for something that has happened.
-            for number in state.hear() {
-                let key = state.keys.get(&number);
-                let knote = key.and_then(|key| state.knotes.get(key));
-                if knote.is_some_and(|knote| knote.is_enabled && knote.is_true_in_memory()) {
+                    knote.is_queued = true;
                     state.active.push_back(number);
                 }
             }
         }
-        if !(state.active.is_empty() && state.again.is_empty()) {
-            linux::ring(&self.bell);
+        if state.files.has_unwatched {
+            // Else the record of that would be taken for something that has happened.
+            state.harvest_files();
         }
+        self.settle(state);
         Ok(written)
     }
 }

@@ -16,6 +16,9 @@ const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
 const FIRST_KNOTE: u64 = 5;
 
+/// How many epoll is asked for in one go.
+const MOST: usize = 1024;
+
 #[derive(Debug)]
 pub(super) struct State {
     /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it.
@@ -23,10 +26,13 @@ pub(super) struct State {
     pub(super) files: Files,
     pub(super) knotes: HashMap<Key, Knote>,
     pub(super) keys: HashMap<u64, Key>,
-    /// To be looked at by the next scan, whatever epoll says.
+    /// The knotes that are queued, in the order of their activation. The next scan looks at each.
     pub(super) active: VecDeque<u64>,
-    /// Those that were reported, and stay true without epoll's knowing.
-    pub(super) again: Vec<u64>,
+    /// How many times a knote was queued: an outer kqueue reports each as an edge, and nothing else.
+    pub(super) activations: u64,
+    /// How many of these the bell was rung for, and whether it rings now: the descriptor is readable then.
+    pub(super) rung_for: u64,
+    pub(super) is_rung: bool,
     pub(super) next: u64,
 }
 
@@ -38,45 +44,72 @@ impl State {
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
-            again: Vec::new(),
+            activations: 0,
+            rung_for: 0,
+            is_rung: false,
             next: FIRST_KNOTE,
         }
     }
 
-    /// The knotes that may have something to report.
-    pub(super) fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
-        let mut numbers: Vec<u64> = self.active.drain(..).collect();
-        for number in &numbers {
-            let key = self.keys.get(number);
-            if let Some(knote) = key.and_then(|key| self.knotes.get_mut(key)) {
-                knote.is_queued = false;
-            }
+    /// Queues a knote: once until a scan has looked at it, however often it becomes true.
+    pub(super) fn activate(&mut self, number: u64) {
+        let key = self.keys.get(&number);
+        let Some(knote) = key.and_then(|key| self.knotes.get_mut(key)) else {
+            return;
+        };
+        if knote.is_enabled && !std::mem::replace(&mut knote.is_queued, true) {
+            self.active.push_back(number);
+            self.activations += 1;
         }
+    }
+
+    /// Queues a knote that epoll reports. What only a clock has moved must be true, too.
+    fn activate_ready(&mut self, number: u64) {
+        let key = self.keys.get(&number);
+        let knote = key.and_then(|key| self.knotes.get_mut(key));
+        let is_idle = |knote: &mut Knote| knote.has_clock() && matches!(knote.look(), Ok(None));
+        if !knote.is_some_and(is_idle) {
+            self.activate(number);
+        }
+    }
+
+    /// Queues what epoll says is ready.
+    pub(super) fn harvest(&mut self, first: RawFd) -> Result<()> {
         let mut strangers = Vec::new();
-        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))
-            .map_err(|_| Errno::BADF)?
-        {
+        for number in linux::ready(first, MOST).map_err(|_| Errno::BADF)? {
             match number {
                 BELL => {}
                 READS | WRITES | EXCEPTS => {
                     let side = self.sides.get(&number).map(AsRawFd::as_raw_fd);
-                    let found = side.map(|side| linux::ready(side, most));
+                    let found = side.map(|side| linux::ready(side, MOST));
                     let found = found.and_then(Result::ok).unwrap_or_default();
                     if found.iter().any(|number| !self.keys.contains_key(number)) {
                         strangers.push(number);
                     }
-                    numbers.extend(found);
+                    for number in found {
+                        self.activate_ready(number);
+                    }
                 }
-                FILES => numbers.extend(self.hear()),
-                number => numbers.push(number),
+                FILES => self.harvest_files(),
+                number => self.activate_ready(number),
             }
         }
-        numbers.append(&mut self.again);
         for side in strangers {
             // Without descriptors for it, it is tried again the next time.
             let _ = self.make_anew(side, first);
         }
-        Ok(numbers)
+        Ok(())
+    }
+
+    /// Queues those to whose files something has happened.
+    pub(super) fn harvest_files(&mut self) {
+        for number in self.hear() {
+            let key = self.keys.get(&number);
+            let knote = key.and_then(|key| self.knotes.get(key));
+            if knote.is_some_and(Knote::is_true_in_memory) {
+                self.activate(number);
+            }
+        }
     }
 
     /// Whether epoll does not know what a knote's number means by now, so that it is another file than the one
@@ -221,6 +254,9 @@ impl State {
         if let Some(knote) = self.knotes.get_mut(&key) {
             knote.is_enabled = false;
             let number = knote.number;
+            if knote.is_queued {
+                self.active.retain(|&queued| queued != number);
+            }
             let _ = self.arm(key, first);
             self.keys.remove(&number);
             self.files.forget(number);
@@ -253,12 +289,12 @@ impl Knote {
         }
     }
 
-    /// Whether it stays true without epoll's knowing.
-    pub(super) fn is_in_memory(&self) -> bool {
+    /// Whether a clock says when to look at it: that it ticks does not mean that it is true.
+    fn has_clock(&self) -> bool {
         match &self.source {
-            Source::Descriptor(descriptor) => descriptor.is_file(),
-            Source::Process(_) | Source::Signal(_) | Source::Timer(_) => false,
-            _ => true,
+            Source::Descriptor(descriptor) => descriptor.has_clock(),
+            Source::Empty(_) => true,
+            _ => false,
         }
     }
 }

@@ -114,6 +114,9 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Makes the present wait, or else the next one, return.
     fn wake(&self) -> io::Result<()>;
 
+    /// A wait has perhaps left something: an outer loop that waits for edges of the descriptor is to look again.
+    fn rewake(&self) {}
+
     /// The descriptor that is readable while a wait would return at once; see
     /// [`Capabilities::nests`] for its limits.
     fn descriptor(&self) -> BorrowedFd<'_>;
@@ -164,6 +167,10 @@ impl Adapter for Selected {
 
     fn wake(&self) -> io::Result<()> {
         either!(self, adapter => adapter.wake())
+    }
+
+    fn rewake(&self) {
+        either!(self, adapter => adapter.rewake());
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {

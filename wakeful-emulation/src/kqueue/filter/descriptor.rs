@@ -1,10 +1,12 @@
 //! `EVFILT_READ`, `EVFILT_WRITE` and `EVFILT_EXCEPT`: what poll(2) says of a descriptor, and how many bytes there are.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::kqueue::abi::{self, kevent};
 use crate::kqueue::knote::Found;
+use crate::kqueue::{QUEUES, Queue};
 use crate::linux::{self, Errno, Identity, Result};
 
 #[derive(Debug)]
@@ -23,6 +25,10 @@ pub(in crate::kqueue) struct Descriptor {
     identity: Identity,
     /// A regular file or directory, of which epoll knows nothing.
     is_file: bool,
+    /// Of a kqueue: how often a knote had been queued in it when it was looked at last, and when it was reported
+    /// last, as far as `EV_CLEAR` is concerned.
+    activations: u64,
+    reported: Option<u64>,
 }
 
 /// How long to wait before looking again whether there is room enough.
@@ -45,7 +51,8 @@ impl Descriptor {
             abi::EVFILT_WRITE => Direction::Write,
             _ => Direction::Except,
         };
-        if is_file && direction == Direction::Except {
+        let is_kqueue = nested(fd, &identity).is_some();
+        if is_file && direction == Direction::Except || is_kqueue && direction != Direction::Read {
             return Err(Errno(libc::EINVAL));
         }
         let is_stream = identity.kind == libc::S_IFSOCK
@@ -60,6 +67,8 @@ impl Descriptor {
             is_always_ready: false,
             identity,
             is_file,
+            activations: 0,
+            reported: None,
         };
         new.change(change);
         if new.low_water.is_some() && direction == Direction::Write {
@@ -71,6 +80,10 @@ impl Descriptor {
     }
 
     pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
+        if change.flags & (abi::EV_ADD | abi::EV_ENABLE) != 0 {
+            // It is looked at anew.
+            self.reported = None;
+        }
         if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
             self.low_water = (change.fflags & abi::NOTE_LOWAT != 0).then_some(change.data);
             self.is_always_ready = match self.direction {
@@ -120,6 +133,11 @@ impl Descriptor {
         self.is_file
     }
 
+    /// Whether it is looked at by the clock.
+    pub(in crate::kqueue) fn has_clock(&self) -> bool {
+        self.clock.is_some()
+    }
+
     /// # Errors
     ///
     /// `EBADF`: it was closed, or is another by now.
@@ -129,6 +147,9 @@ impl Descriptor {
         }
         if self.is_file {
             return Ok(self.look_at_file());
+        }
+        if let Some(kqueue) = nested(self.fd, &self.identity) {
+            return self.look_at_kqueue(&kqueue);
         }
         let events = match self.direction {
             Direction::Read => libc::POLLIN | libc::POLLRDHUP,
@@ -182,9 +203,20 @@ impl Descriptor {
         (data != 0 || self.is_always_ready).then_some(Found { data, ..Found::default() })
     }
 
+    /// It is ready while knotes are queued in it, whether they still are true or not: that is found out by asking it.
+    /// With `EV_CLEAR` it is reported when one more is queued.
+    fn look_at_kqueue(&mut self, kqueue: &Queue) -> Result<Option<Found>> {
+        let (activations, count) = kqueue.queued()?;
+        self.activations = activations;
+        let is_new = self.reported != Some(activations);
+        let data = i64::try_from(count).unwrap_or(i64::MAX);
+        Ok((data > 0 && is_new).then_some(Found { data, ..Found::default() }))
+    }
+
     /// It was reported.
     pub(in crate::kqueue) fn clear(&mut self) {
         self.was_reported = self.clock.is_some();
+        self.reported = Some(self.activations);
     }
 
     fn readable(&self) -> i64 {
@@ -227,4 +259,9 @@ impl Descriptor {
         };
         space.map_or(1, |space| i64::from(space.max(0)))
     }
+}
+
+/// The kqueue that a descriptor is, if it is one. An epoll has no type of file.
+fn nested(fd: RawFd, identity: &Identity) -> Option<Arc<Queue>> {
+    if identity.kind == 0 { QUEUES.find(fd) } else { None }
 }
