@@ -105,6 +105,12 @@ impl fmt::Display for Support {
 #[non_exhaustive]
 pub enum EdgeRule {
     /// Anything new that happens, drained or not.
+    ///
+    /// Limitation: under kqueue, a nested queue of the kernel reports nothing new of the same kind until it was asked. Such
+    /// queues are a nested [`Poll`](crate::Poll), which is asked by polling it once, and the sources that the BSDs and
+    /// macOS make of a kqueue, which are asked by draining them: [`Timer`](crate::time::Timer),
+    /// [`Watcher`](crate::watch::Watcher), [`Exit`](crate::process::Exit) and [`Queue`](crate::file::Queue). Each wake-up
+    /// of a nested `Poll` is an edge all the same, and so is whatever a poll of it has left.
     EveryChange,
     /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or write of
     /// a stream that moves less than it was asked to, arms its direction again; one that fails

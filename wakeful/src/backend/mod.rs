@@ -126,6 +126,9 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
         Ok(())
     }
 
+    /// A wait has perhaps left something: an outer loop that waits for edges of the descriptor is to look again.
+    fn rewake(&self) {}
+
     /// The descriptor that is readable while a wait would return at once; see
     /// [`Capabilities::nests`] for its limits.
     fn descriptor(&self) -> BorrowedFd<'_>;
@@ -185,6 +188,10 @@ impl Adapter for Selected {
 
     fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
         either!(self, adapter => adapter.release_token(has_woken))
+    }
+
+    fn rewake(&self) {
+        either!(self, adapter => adapter.rewake());
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
