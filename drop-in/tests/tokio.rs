@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use drop_in::{knows_no_edge, on_tokio};
+use drop_in::on_tokio;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
@@ -108,15 +108,9 @@ fn datagrams() {
     });
 }
 
-/// A descriptor that tokio does not read itself. On an emulated edge nobody tells when it was drained.
+/// A descriptor that tokio does not read itself.
 #[test]
 fn a_bare_descriptor() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
         reader.set_nonblocking(true).unwrap();

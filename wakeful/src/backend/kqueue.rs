@@ -215,6 +215,9 @@ impl KqueueAdapter {
 
 impl Adapter for KqueueAdapter {
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        if fd == self.kqueue.as_fd().as_raw_fd() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let mut table = self.table();
         if let Some(&entry) = table.entries.get(&fd) {
             if self.is_current(fd, entry) {
@@ -230,7 +233,7 @@ impl Adapter for KqueueAdapter {
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut table = self.table();
-        let before = table.entries.get(&fd).ok_or_else(missing)?.interest;
+        let before = table.entries.get(&fd).ok_or_else(|| missing(fd))?.interest;
         let entry = table.entry(token, interest);
         self.set(fd, entry, Some(before))?;
         table.entries.insert(fd, entry);
@@ -239,7 +242,7 @@ impl Adapter for KqueueAdapter {
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut table = self.table();
-        let Entry { interest, .. } = table.entries.remove(&fd).ok_or_else(missing)?;
+        let Entry { interest, .. } = table.entries.remove(&fd).ok_or_else(|| missing(fd))?;
         Ok(self.kqueue.apply(directions(fd, interest).filter_map(|it| Change::delete(it).ok()))?)
     }
 
@@ -311,6 +314,7 @@ impl Adapter for KqueueAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
+            edge_recheck: None,
             timeout_resolution: Duration::from_nanos(1),
             nests: true,
             scales: true,
@@ -328,8 +332,10 @@ impl Table {
     }
 }
 
-fn missing() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENOENT)
+/// As epoll says it: the number is not open, or its file is not registered.
+fn missing(fd: RawFd) -> io::Error {
+    let is_open = Identity::of(fd).map(|_| io::Error::from_raw_os_error(libc::ENOENT));
+    is_open.unwrap_or_else(io::Error::from)
 }
 
 /// What an event says; `None` if it says nothing to who waits for errors only.
