@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use common::{Loop, QUIET};
 use wakeful::net::{TcpListener, UnixStream};
-use wakeful::{Backend, Interest, Token, Trigger};
+use wakeful::{Backend, EdgeRule, Interest, Token, Trigger};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -114,7 +114,7 @@ fn after_a_full_descriptor_table_the_next_connection_is_reported() {
             events.expect_readable(Token(0));
             let error = listener.accept().unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{backend}");
-            if events.poll.capabilities().edge_recheck.is_none() {
+            if events.poll.capabilities().edge_rule == EdgeRule::EveryChange {
                 break;
             }
         }
