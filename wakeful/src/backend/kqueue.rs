@@ -7,7 +7,7 @@ mod wake;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -237,6 +237,9 @@ impl KqueueAdapter {
 
 impl Adapter for KqueueAdapter {
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        if fd == self.kqueue.as_fd().as_raw_fd() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let mut table = self.table();
         if let Some(&entry) = table.entries.get(&fd) {
             if self.is_current(fd, entry) {
@@ -252,7 +255,7 @@ impl Adapter for KqueueAdapter {
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut table = self.table();
-        let before = *table.entries.get(&fd).ok_or_else(missing)?;
+        let before = *table.entries.get(&fd).ok_or_else(|| missing(fd))?;
         let mut entry = table.entry(token, interest);
         self.set(fd, &mut entry, Some(before))?;
         table.entries.insert(fd, entry);
@@ -261,7 +264,7 @@ impl Adapter for KqueueAdapter {
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut table = self.table();
-        let entry = table.entries.remove(&fd).ok_or_else(missing)?;
+        let entry = table.entries.remove(&fd).ok_or_else(|| missing(fd))?;
         Ok(self.kqueue.apply(entry.directions(fd).filter_map(|it| Change::delete(it).ok()))?)
     }
 
@@ -326,6 +329,7 @@ impl Adapter for KqueueAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
+            edge_recheck: None,
             timeout_resolution: Duration::from_nanos(1),
             nests: true,
             scales: true,
@@ -356,8 +360,10 @@ impl Entry {
     }
 }
 
-fn missing() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENOENT)
+/// As epoll says it: the number is not open, or its file is not registered.
+fn missing(fd: RawFd) -> io::Error {
+    let is_open = Identity::of(fd).map(|_| io::Error::from_raw_os_error(libc::ENOENT));
+    is_open.unwrap_or_else(io::Error::from)
 }
 
 /// Returns what an event says; `None` if that is nothing to an interest that waits for the end
