@@ -319,8 +319,9 @@ impl Runs<'_> {
             return false;
         };
         self.all.iter().zip(epoll).any(|(run, epoll)| {
-            let found = || missing_and_extra(&run.of, epoll, &run.trace);
-            run.is_edge() && run.is_registered && !found()[phase as usize].0.is_empty()
+            // Whether it is closed follows from the rest.
+            let missing = || missing_and_extra(&run.of, epoll, &run.trace)[phase as usize].0;
+            run.is_edge() && run.is_registered && !(missing() - Report::WRITE_CLOSED).is_empty()
         })
     }
 }
