@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use wakeful_testing::Isolated;
+
 type Counts = BTreeMap<String, usize>;
 
 /// The calls of the main thread between the marks, for each of the hundred rounds.
@@ -20,6 +22,7 @@ fn count_with(options: &[&str], scenario: &str, backend: &str) -> Counts {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let output = Command::new("timeout")
+        .isolated()
         .args(["60", "strace", "-qq", "-ff", "-o"])
         .arg(&log)
         .args(options)
@@ -178,6 +181,7 @@ fn any_number_of_file_operations_is_one_call() {
 #[track_caller]
 fn with_fault(inject: &str) -> String {
     let output = Command::new("timeout")
+        .isolated()
         .args(["60", "strace", "-qq", "-f", "-o", "/dev/null", "-e", inject])
         .args([env!("CARGO_BIN_EXE_system-calls"), "file-faults"])
         .output()
