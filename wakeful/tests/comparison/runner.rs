@@ -321,7 +321,8 @@ impl Runs<'_> {
         self.all.iter().zip(epoll).any(|(run, epoll)| {
             // Whether it is closed follows from the rest.
             let missing = || missing_and_extra(&run.of, epoll, &run.trace)[phase as usize].0;
-            run.is_edge() && run.is_registered && !(missing() - Report::WRITE_CLOSED).is_empty()
+            let unawaited = Report::WRITE_CLOSED | Report::REFUSED;
+            run.is_edge() && run.is_registered && !(missing() - unawaited).is_empty()
         })
     }
 }
