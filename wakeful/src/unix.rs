@@ -27,8 +27,10 @@ pub use crate::pipe;
 /// however many such descriptors there are. [`Registered::rearm`](crate::Registered::rearm) or
 /// `reregister` after `WouldBlock` spares the recheck. Level and one-shot triggers need none.
 ///
-/// Regular files, directories and, under epoll, /dev/null are refused with `EPERM`: they never
-/// block, so read or write them without waiting, or see [`FdSource::with_fallback`].
+/// # Limitations
+///
+/// What never blocks can be registered or not, as the backend has it; see
+/// [`FdSource`](FdSource#files-and-devices-that-never-block).
 ///
 /// ```
 /// use std::os::fd::AsRawFd;
