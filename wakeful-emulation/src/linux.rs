@@ -8,7 +8,9 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 pub(crate) use self::inotify::{Inotify, Record};
-pub(crate) use self::signal::{Counting, is_blocked, is_ignored, signalfd, take_signal};
+#[cfg(all(feature = "c-api", target_env = "gnu"))]
+pub(crate) use self::signal::set_action;
+pub(crate) use self::signal::{Counting, signalfd};
 
 /// An error number, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

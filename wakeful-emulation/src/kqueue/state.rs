@@ -33,6 +33,8 @@ pub(super) struct State {
     pub(super) active: VecDeque<u64>,
     /// The knotes of regular files that are read: a file whose offset moved back is activated.
     files_read: BTreeSet<u64>,
+    /// The knotes of signals, whose dispositions the program may change.
+    signals: BTreeSet<u64>,
     pub(super) next: u64,
 }
 
@@ -45,6 +47,7 @@ impl State {
             keys: HashMap::new(),
             active: VecDeque::new(),
             files_read: BTreeSet::new(),
+            signals: BTreeSet::new(),
             next: FIRST_KNOTE,
         }
     }
@@ -65,6 +68,14 @@ impl State {
     /// Adds what epoll has found since the last time to the line. Returns whether a knote came into
     /// it of which epoll does not tell again, so that a bell has to.
     pub(super) fn line_up(&mut self, first: RawFd, most: usize) -> Result<bool> {
+        for number in &self.signals {
+            let key = self.keys.get(number);
+            if let Some(Source::Signal(signal)) =
+                key.and_then(|key| self.knotes.get(key)).map(|knote| &knote.source)
+            {
+                signal.keep();
+            }
+        }
         let mut needs_bell = false;
         let mut has_sides = false;
         let most_here = most.saturating_add(FIRST_KNOTE as usize);
@@ -230,6 +241,10 @@ impl State {
                 Some((fd, mask)) => (fd, mask, None),
                 None => return Ok(()),
             },
+            Source::Signal(_) => {
+                self.signals.insert(knote.number);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         if let Some(inotify) = self.files.open()? {
@@ -322,6 +337,7 @@ impl State {
             self.keys.remove(&number);
             self.files.forget(number);
             self.files_read.remove(&number);
+            self.signals.remove(&number);
             self.knotes.remove(&key);
         }
     }
