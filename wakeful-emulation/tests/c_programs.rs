@@ -62,5 +62,5 @@ fn c_programs_run_with_either_library() {
         }
         programs += 1;
     }
-    assert_eq!(programs, 11);
+    assert_eq!(programs, 12);
 }
