@@ -1,6 +1,7 @@
 //! The Linux calls that the emulations stand on.
 
 mod inotify;
+mod pending;
 mod signal;
 
 use std::ffi::{CStr, c_int};
@@ -8,9 +9,10 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 pub(crate) use self::inotify::{Inotify, Record};
+pub(crate) use self::pending::signalfd;
+pub(crate) use self::signal::Counting;
 #[cfg(all(feature = "c-api", target_env = "gnu"))]
 pub(crate) use self::signal::set_action;
-pub(crate) use self::signal::{Counting, signalfd};
 
 /// An error number, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

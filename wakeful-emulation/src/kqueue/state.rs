@@ -68,13 +68,16 @@ impl State {
     /// Adds what epoll has found since the last time to the line. Returns whether a knote came into
     /// it of which epoll does not tell again, so that a bell has to.
     pub(super) fn line_up(&mut self, first: RawFd, most: usize) -> Result<bool> {
-        for number in &self.signals {
+        let must_look = |number: &u64| {
             let key = self.keys.get(number);
-            if let Some(Source::Signal(signal)) =
-                key.and_then(|key| self.knotes.get(key)).map(|knote| &knote.source)
-            {
-                signal.keep();
+            match key.and_then(|key| self.knotes.get(key)).map(|knote| &knote.source) {
+                Some(Source::Signal(signal)) => signal.keep(),
+                _ => false,
             }
+        };
+        let pending: Vec<u64> = self.signals.iter().copied().filter(must_look).collect();
+        for number in pending {
+            self.enqueue(number);
         }
         let mut needs_bell = false;
         let mut has_sides = false;

@@ -102,11 +102,39 @@ static void blocked(void)
 	}
 }
 
+/* Each of these stays pending, and is counted once by each queue that was there. */
+static void real_time(void)
+{
+	struct timespec now = { 0, 0 };
+	struct kevent event;
+	sigset_t set;
+	int i, other, signal = SIGRTMIN + 2;
+	sigemptyset(&set);
+	sigaddset(&set, signal);
+	CHECK(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	add(signal);
+	for (i = 0; i < 3; i++)
+		CHECK(sigqueue(getpid(), signal, (union sigval){ .sival_int = i }) == 0);
+	CHECK(count(signal) == 3 && count(signal) == 0);
+	CHECK((other = kqueue()) >= 0);
+	EV_SET(&event, signal, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL);
+	CHECK(kevent(other, &event, 1, NULL, 0, NULL) == 0);
+	CHECK(sigqueue(getpid(), signal, (union sigval){ .sival_int = i }) == 0);
+	CHECK(kevent(other, NULL, 0, &event, 1, &now) == 1 && event.data == 1);
+	CHECK(count(signal) == 1 && count(signal) == 0);
+	for (i = 0; i < 4; i++) {
+		siginfo_t info;
+		CHECK(sigtimedwait(&set, &info, &now) == signal && info.si_value.sival_int == i);
+	}
+	CHECK(close(other) == 0);
+}
+
 int main(void)
 {
 	queue = kqueue();
 	CHECK(queue >= 0);
 	dispositions();
 	blocked();
+	real_time();
 	return 0;
 }

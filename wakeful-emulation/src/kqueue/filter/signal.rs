@@ -50,7 +50,7 @@ impl Signal {
     pub(in crate::kqueue) fn look(&mut self) -> Option<Found> {
         // Both are edges, which this takes. The second comes with other signals, too.
         let edges = linux::ready(self.epoll.as_raw_fd(), 2).unwrap_or_default();
-        if edges.contains(&PENDING) && self.is_pending() {
+        if (edges.contains(&PENDING) || self.counting.must_look()) && self.is_pending() {
             let forget = || drop(linux::ready(self.epoll.as_raw_fd(), 2));
             self.counting.take_in_pending(&self.pending, forget);
         }
@@ -58,9 +58,11 @@ impl Signal {
         (data > 0).then_some(Found { data, ..Found::default() })
     }
 
-    /// Counts on, whatever disposition the program has set since.
-    pub(in crate::kqueue) fn keep(&self) {
+    /// Counts on, whatever disposition the program has set since. Returns whether the signal is to
+    /// be looked at.
+    pub(in crate::kqueue) fn keep(&self) -> bool {
         self.counting.keep();
+        self.counting.must_look() && self.is_pending()
     }
 
     fn is_pending(&self) -> bool {
