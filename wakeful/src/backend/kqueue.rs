@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::{AccessMode, Identity};
+use wakeful_kernel::descriptor::{AccessMode, Identity, into_high_number};
 use wakeful_kernel::kqueue::filter::{Direction, Except, Read, User, Write};
 use wakeful_kernel::kqueue::{
     self, Change, ChangeError, Filter, FlagOperation, Kqueue, Mode, System,
@@ -279,6 +279,7 @@ impl Adapter for KqueueAdapter {
             return Ok(());
         }
         let (reader, writer) = pipe()?;
+        let (reader, writer) = (into_high_number(reader), into_high_number(writer));
         self.kqueue.apply([Change::add(Read::new(&reader), Mode::Clear, 0)?])?;
         let _ = self.wake.set(Wake::Pipe { reader, writer });
         Ok(())

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::descriptor::{Identity, into_high_number};
 use wakeful_kernel::pipe::pipe;
 use wakeful_kernel::poll::{PollFd, RESOLUTION, poll};
 use wakeful_kernel::readiness::Readiness;
@@ -157,6 +157,10 @@ impl Adapter for PollAdapter {
             if found? == 0 || ends {
                 return Ok(woken);
             }
+            if snapshot.fds[0].readiness().contains(Readiness::NVAL) {
+                // The program has closed all descriptors that it does not know. Every wait would return at once.
+                return Err(io::Error::from_raw_os_error(libc::EBADF));
+            }
             if let Some(deadline) = deadline {
                 remaining = Some(deadline.saturating_duration_since(Instant::now()));
             }
@@ -247,7 +251,7 @@ struct Interrupt {
 impl Interrupt {
     fn new() -> io::Result<Interrupt> {
         let (reader, writer) = pipe()?;
-        Ok(Interrupt { reader, writer })
+        Ok(Interrupt { reader: into_high_number(reader), writer: into_high_number(writer) })
     }
 
     fn send(&self) -> io::Result<()> {
