@@ -13,6 +13,7 @@ use wakeful::time::Timer;
 use wakeful::unix::{Fallback, FdSource};
 use wakeful::user;
 use wakeful::watch::Watcher;
+use wakeful_testing::Isolated;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -128,7 +129,7 @@ fn signals_processes_and_files_in_tokio() {
         assert_eq!(signals.get_ref().pending()[0].signal, Signal::USER1);
         drop(guard);
 
-        let exit = Exit::new(Command::new("false").spawn().unwrap()).unwrap();
+        let exit = Exit::new(Command::new("false").isolated().spawn().unwrap()).unwrap();
         // SAFETY: as above.
         let exit = unsafe { AsyncFd::register(exit) }.unwrap();
         let outcome = loop {
@@ -177,7 +178,7 @@ fn signals_processes_and_files_in_async_io() {
             signals.readable().await.unwrap();
             assert_eq!(signals.get_ref().pending()[0].signal, Signal::USER2);
 
-            let exit = Exit::new(Command::new("false").spawn().unwrap()).unwrap();
+            let exit = Exit::new(Command::new("false").isolated().spawn().unwrap()).unwrap();
             let exit = Async::new_nonblocking(exit).unwrap();
             let outcome = loop {
                 exit.readable().await.unwrap();

@@ -1,22 +1,28 @@
 //! tokio's other ways to wait.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use drop_in::{knows_no_edge, on_tokio};
+use drop_in::{in_a_minute, knows_no_edge, on_tokio};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::net::{UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use tokio::process::Command;
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+use wakeful_testing::Isolated;
 
 #[test]
 fn a_child_process() {
     on_tokio(|| async {
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        command.as_std_mut().isolated();
+        let mut child = command
             .args(["-c", "while read line; do echo \"<$line>\"; done; exit 7"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -41,6 +47,7 @@ fn many_children_exit() {
         let children: Vec<_> = (0..20)
             .map(|number| {
                 let mut command = Command::new("sh");
+                command.as_std_mut().isolated();
                 command.args(["-c", &format!("exit {number}")]).kill_on_drop(true);
                 tokio::spawn(async move { command.status().await.unwrap().code() })
             })
@@ -105,6 +112,77 @@ fn datagrams() {
             assert_eq!((length, buffer[0]), (1, number));
             assert_eq!(from, sender.local_addr().unwrap());
         }
+    });
+}
+
+/// A socket that is connected to a port at which nothing listens, and the address of that.
+async fn refused() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    socket.connect(closed).await.unwrap();
+    (socket, closed)
+}
+
+/// ICMP says that a datagram was refused. `recv` returns that, or waits; it does not take the
+/// thread for itself.
+#[test]
+fn a_refused_datagram() {
+    in_a_minute(|| {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut buffer = [0; 16];
+            for wait in [Duration::ZERO, Duration::from_millis(20)] {
+                let (socket, closed) = refused().await;
+                for _ in 0..3 {
+                    socket.send(b"x").await.ok();
+                    // The runtime hears of the error before, or during, the first receive.
+                    sleep(wait).await;
+                    for _ in 0..3 {
+                        let received = socket.recv(&mut buffer);
+                        let received = timeout(Duration::from_millis(20), received).await;
+                        if let Ok(received) = received {
+                            let kind = received.unwrap_err().kind();
+                            assert_eq!(kind, ErrorKind::ConnectionRefused);
+                        }
+                    }
+                }
+                // Both the thread and the socket are usable.
+                assert_eq!(tokio::spawn(async { 7 }).await.unwrap(), 7);
+                socket.take_error().unwrap();
+                let peer = UdpSocket::bind(closed).await.unwrap();
+                peer.send_to(b"now", socket.local_addr().unwrap()).await.unwrap();
+                assert_eq!(socket.recv(&mut buffer).await.unwrap(), 3);
+            }
+        });
+    });
+}
+
+/// An error that was not taken does not hide what comes after it.
+#[test]
+fn data_after_a_refused_datagram() {
+    if knows_no_edge() {
+        println!("left out: a reader hears of no data after an error that was not taken");
+        return;
+    }
+    on_tokio(|| async {
+        let (socket, closed) = refused().await;
+        socket.send(b"x").await.unwrap();
+        // The runtime hears of the error.
+        sleep(Duration::from_millis(20)).await;
+        let peer = UdpSocket::bind(closed).await.unwrap();
+        peer.send_to(b"now", socket.local_addr().unwrap()).await.unwrap();
+        let mut buffer = [0; 16];
+        let length = loop {
+            socket.readable().await.unwrap();
+            match socket.try_recv(&mut buffer) {
+                Ok(length) => break length,
+                Err(error) => assert!(
+                    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::WouldBlock),
+                    "{error}"
+                ),
+            }
+        };
+        assert_eq!(length, 3);
     });
 }
 

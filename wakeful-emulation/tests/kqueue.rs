@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use common::{DEADLINE, Kqueue, QUIET, event};
 use wakeful_emulation::kqueue::*;
+use wakeful_testing::Isolated;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -209,7 +210,7 @@ fn the_end_of_a_process() {
     };
     let mut shell = Command::new("sh");
     shell.args(["-c", "read line; exit 7"]).stdin(Stdio::piped());
-    let mut child = shell.spawn().unwrap();
+    let mut child = shell.start();
     queue.change(change(&child));
     queue.nothing();
     drop(child.stdin.take());
@@ -223,7 +224,7 @@ fn the_end_of_a_process() {
     assert_eq!(child.wait().unwrap().code(), Some(7));
     assert_eq!(queue.refused(change(&child)), libc::ESRCH);
 
-    let mut child = shell.spawn().unwrap();
+    let mut child = shell.start();
     queue.change(change(&child));
     child.kill().unwrap();
     assert_eq!(queue.one().data, i64::from(libc::SIGKILL));

@@ -236,9 +236,12 @@ impl SignalCounter {
 
 impl SignalCounter {
     /// `write(self, buffer, size)`—Makes it readable, as if a signal had come, and counts nothing.
-    pub fn ring(&self) {
-        // A full pipe is readable.
-        let _ = descriptor::write(&self.writer, &[1]);
+    ///
+    /// # Errors
+    ///
+    /// Those of write(2), if they last; it is not readable then.
+    pub fn ring(&self) -> io::Result<()> {
+        write_one(self.writer.as_raw_fd())
     }
 }
 
@@ -401,16 +404,41 @@ extern "C" fn handler(signal: c_int, info: *mut siginfo_t, context: *mut c_void)
         // Only now: a counter that is dropped takes it away first, and then waits for the writers.
         let writer = node.writer.load(Ordering::SeqCst);
         if writer != -1 && node.process.load(Ordering::SeqCst) == process() {
-            // SAFETY: the byte is valid for the length of the call. The descriptor is open: its counter
-            // waits for this handler before it closes it. A full pipe is readable, so that its error
-            // does not matter.
-            unsafe { libc::write(writer, [1_u8].as_ptr().cast(), 1) };
+            // It is open: its counter waits for this handler before it closes it. After an error
+            // that lasts, the next signal tries again, and whoever takes the count finds this one
+            // in it.
+            let _ = write_one(writer);
         }
         node.writing.fetch_sub(1, Ordering::SeqCst);
     }
     pass_on(signal, number, info, context);
     // SAFETY: as above.
     unsafe { *sys::errno_location() = errno };
+}
+
+/// How often write(2) is called again after an error.
+const ATTEMPTS: usize = 8;
+
+/// Makes a pipe readable. It is called by the handler, so it does nothing that is not
+/// async-signal-safe: write(2) and poll(2) are.
+fn write_one(writer: c_int) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        // SAFETY: the byte is valid for the length of the call.
+        if unsafe { libc::write(writer, [1_u8].as_ptr().cast(), 1) } == 1 {
+            return Ok(());
+        }
+        let mut room = libc::pollfd { fd: writer, events: libc::POLLOUT, revents: 0 };
+        // SAFETY: the address of the error is this thread's; `room` is valid for one struct.
+        unsafe {
+            let is_full =
+                *sys::errno_location() == libc::EAGAIN && libc::poll(&mut room, 1, 0) == 0;
+            // A full pipe is readable.
+            if is_full {
+                return Ok(());
+            }
+        }
+    }
+    Err(io::Error::last_os_error())
 }
 
 fn pass_on(signal: c_int, number: usize, info: *mut siginfo_t, context: *mut c_void) {

@@ -16,6 +16,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use wakeful_testing::Isolated;
+
 const DEADLINE: Duration = Duration::from_secs(20);
 /// Set in the child that runs the program for standard input.
 const CHILD: &str = "WAKEFUL_STANDARD_INPUT";
@@ -66,10 +68,9 @@ mod standard_input {
             .env(CHILD, "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .start();
         child.stdin.as_mut().unwrap().write_all(b"line\n").unwrap();
-        let output = child.wait_with_output().unwrap();
+        let output = child.output().unwrap();
         let output = String::from_utf8_lossy(&output.stdout);
         assert!(output.contains("standard input is readable"), "{output}");
     }

@@ -76,10 +76,13 @@ struct Memory {
     /// How many wake-ups at most have been reported before they reached the kernel. Each can end a
     /// later wait that has nothing to report.
     late: u32,
+    /// A wait was ended by a wake-up that cannot be: another program has the kernel's object, as a child that was
+    /// forked by other means than fork(3).
+    has_intruders: bool,
 }
 
 impl Poll {
-    /// A poller on the platform's best backend.
+    /// A poller on the platform's best backend; where a sandbox refuses that, on the next one.
     ///
     /// With the feature `backend-from-env` and `WAKEFUL_BACKEND` set in the environment, on that one.
     ///
@@ -161,6 +164,7 @@ impl Poll {
         if duties.contains(Duties::WAKERS) {
             let end = self.memory.wake_up(self.registry.shared(), events, waited)?;
             if end == End::InVain {
+                self.memory.has_intruders = true;
                 return self.poll_with_all(events, timeout);
             }
         } else {
@@ -286,18 +290,28 @@ impl Memory {
         timeout: Option<Duration>,
     ) -> io::Result<End> {
         // Only then can a sleep end in vain, so only then does it need a clock.
-        let in_vain = || self.late > 0 || shared.wake.may_wake_in_vain();
-        let deadline = timeout
-            .filter(|timeout| !timeout.is_zero() && in_vain())
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let in_vain = self.late > 0 || self.has_intruders || shared.wake.may_wake_in_vain();
+        let end_of = |timeout: Option<Duration>| match timeout {
+            None | Some(Duration::ZERO) => None,
+            // What cannot be added to the clock is longer than anyone waits.
+            Some(timeout) => Instant::now().checked_add(timeout),
+        };
+        let mut deadline = if in_vain { end_of(timeout) } else { None };
         let mut remaining = timeout;
         loop {
             let end = self.round(shared, events, remaining)?;
             if end != End::InVain {
                 return Ok(end);
             }
-            if let Some(deadline) = deadline {
-                remaining = Some(deadline.saturating_duration_since(Instant::now()));
+            match deadline {
+                Some(deadline) => {
+                    remaining = Some(deadline.saturating_duration_since(Instant::now()));
+                }
+                None => {
+                    // The first of all such waits may last twice as long as it should.
+                    self.has_intruders |= !in_vain;
+                    deadline = end_of(timeout);
+                }
             }
         }
     }
@@ -329,7 +343,7 @@ impl Memory {
         let mut left = woken;
         if woken.is_any() {
             let room = share(&mut self.wakers_first, capacity, capacity - events.len());
-            left = wake.report(&mut events.buffer, room, woken);
+            left = wake.report(&mut events.buffer, room, woken, true);
         }
         let waited = if events.len() < capacity {
             adapter.wait(&mut events.buffer, Some(Duration::ZERO))
@@ -340,7 +354,7 @@ impl Memory {
             // The usual end, reported already.
             return Ok(End::Due);
         }
-        self.conclude(shared, events, waited, woken, left)
+        self.conclude(shared, events, waited, woken, left, false)
     }
 
     /// After a wait that a waker may have ended.
@@ -351,10 +365,11 @@ impl Memory {
         waited: io::Result<bool>,
     ) -> io::Result<End> {
         let woken = shared.wake.sleep.wake_up();
-        self.conclude(shared, events, waited, woken, woken)
+        self.conclude(shared, events, waited, woken, woken, true)
     }
 
-    /// Reports the wakers that woke and have not been reported, after the descriptors.
+    /// Reports the wakers that woke and have not been reported, after the descriptors. `collects` if this is the
+    /// first report of the poll.
     #[inline]
     fn conclude(
         &mut self,
@@ -363,18 +378,19 @@ impl Memory {
         waited: io::Result<bool>,
         woken: Woken,
         left: Woken,
+        collects: bool,
     ) -> io::Result<End> {
         let Shared { adapter, wake, .. } = shared;
         let rang = *waited.as_ref().unwrap_or(&false);
         // Who woke a sleeping poller calls the kernel once, perhaps after the poller has found out.
-        match (woken.contains(Woken::ASLEEP) && woken.is_any(), rang) {
+        match (woken.contains(Woken::CALLED), rang) {
             (true, false) => self.late = self.late.saturating_add(1),
             (false, true) => self.late = self.late.saturating_sub(1),
             _ => {}
         }
         let ended = woken.contains(Woken::END);
         let room = events.capacity() - events.len();
-        let left = wake.report(&mut events.buffer, room, left);
+        let left = wake.report(&mut events.buffer, room, left, collects);
         if !left.is_empty() && wake.sleep.stay_awake(left) {
             adapter.wake()?;
         }
@@ -451,28 +467,48 @@ impl Builder {
     /// `EMFILE`, `ENFILE`, `ENOMEM`; [`Unsupported`](io::ErrorKind::Unsupported): the backend is not in
     /// this build; `InvalidInput` if `WAKEFUL_BACKEND` counts and names no backend.
     pub fn build(self) -> io::Result<Poll> {
-        let backend = match self.backend {
-            Some(backend) => backend,
-            None => default_backend()?,
+        let adapter = match self.backend {
+            Some(backend) => backend::create(backend)?,
+            None => match default_backend()? {
+                Some(backend) => backend::create(backend)?,
+                None => best()?,
+            },
         };
-        let shared = Shared::new(backend::create(backend)?);
+        let shared = Shared::new(adapter);
         // Asleep, as `Sleep` begins: the first waker may come during the first wait.
-        let memory = Memory { wakers_first: true, timers_first: true, late: 0 };
+        let memory =
+            Memory { wakers_first: true, timers_first: true, late: 0, has_intruders: false };
         Ok(Poll { registry: Registry::new(shared), memory, timers: Timers::default() })
     }
 }
 
 #[cfg(any(feature = "backend-from-env", wakeful_backend_from_env))]
-fn default_backend() -> io::Result<Backend> {
-    match std::env::var_os("WAKEFUL_BACKEND") {
-        Some(name) => name.to_string_lossy().parse().map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
-        }),
-        None => Ok(Backend::available()[0]),
-    }
+fn default_backend() -> io::Result<Option<Backend>> {
+    let Some(name) = std::env::var_os("WAKEFUL_BACKEND") else {
+        return Ok(None);
+    };
+    name.to_string_lossy().parse().map(Some).map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
+    })
 }
 
 #[cfg(not(any(feature = "backend-from-env", wakeful_backend_from_env)))]
-fn default_backend() -> io::Result<Backend> {
-    Ok(Backend::available()[0])
+fn default_backend() -> io::Result<Option<Backend>> {
+    Ok(None)
+}
+
+/// Creates the platform's best backend, or the next one if a sandbox refuses that.
+fn best() -> io::Result<Selected> {
+    let is_refused = |error: &io::Error| {
+        matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
+    };
+    let [first, others @ ..] = Backend::available() else {
+        return Err(io::ErrorKind::Unsupported.into());
+    };
+    match backend::create(*first) {
+        Err(error) if is_refused(&error) => {
+            others.iter().find_map(|&other| backend::create(other).ok()).ok_or(error)
+        }
+        result => result,
+    }
 }

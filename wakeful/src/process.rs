@@ -153,7 +153,7 @@ impl Exit {
     /// Of a process that had ended before it could be watched.
     fn past(outcome: Outcome) -> io::Result<(Ending, Option<Outcome>)> {
         let bell = Bell::new()?;
-        bell.ring();
+        bell.ring()?;
         Ok((Ending::Past(bell), Some(outcome)))
     }
 
@@ -192,14 +192,14 @@ impl Exit {
     ///
     /// # Errors
     ///
-    /// None in practice.
+    /// None in practice. After one, it is not readable, and this answers nevertheless.
     pub fn try_wait(&self) -> io::Result<Option<Outcome>> {
         let mut progress = self.progress();
         if progress.outcome.is_none() {
             progress.outcome = self.look(&mut progress.child)?;
             if let (Some(_), Ending::Signal(counter)) = (progress.outcome, self.inner.get()) {
                 // It was silenced, and is readable from now on.
-                counter.ring();
+                counter.ring()?;
             }
         }
         if progress.outcome.is_none() {
@@ -242,7 +242,17 @@ impl Exit {
         // Held meanwhile: nobody waits for a child of ours, and its number stays its own.
         let progress = self.progress();
         match self.inner.get() {
-            Ending::Process(process) => process.send_signal(signal),
+            Ending::Process(process) => match process.send_signal(signal) {
+                // Of a sandbox, perhaps. The number is the child's as long as nobody waits for it.
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS))
+                        && progress.child.is_some()
+                        && progress.outcome.is_none() =>
+                {
+                    Ok(process::send_signal(self.pid, signal.as_raw())?)
+                }
+                result => result,
+            },
             Ending::Signal(_) if progress.outcome.is_none() => {
                 Ok(process::send_signal(self.pid, signal.as_raw())?)
             }

@@ -34,6 +34,15 @@ impl Shared {
         self.adapter.descriptor()
     }
 
+    /// A registration takes the token of the wake-up object.
+    #[cold]
+    fn release_token(&self) -> io::Result<()> {
+        let Shared { adapter, wake, .. } = self;
+        // One more call of the kernel than is announced may come of this.
+        wake.expect_strays();
+        adapter.release_token(&|| wake.sleep.has_woken())
+    }
+
     /// Puts a change of interest off to the next poll, if that is allowed here and now: see [`Deferred`].
     pub(crate) fn put_off(&self, change: Change) -> bool {
         let sleep = &self.wake.sleep;
@@ -177,6 +186,9 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        if adapter.needs_token(token) {
+            self.shared.release_token()?;
+        }
         // A change may be left of an earlier registration under this number, whose owner was forgotten.
         if deferred.is_pending() {
             return deferred.replace(fd, move || adapter.register(fd, token, interest));
@@ -191,6 +203,9 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        if adapter.needs_token(token) {
+            self.shared.release_token()?;
+        }
         if deferred.is_pending() {
             return deferred.replace(fd, move || adapter.reregister(fd, token, interest));
         }

@@ -10,6 +10,7 @@ use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use mio::unix::{SourceFd, pipe};
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use wakeful_testing::Isolated;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(15);
@@ -51,7 +52,8 @@ fn on_every_backend() {
     }
     for backend in wakeful::Backend::available() {
         let tests = std::env::current_exe().unwrap();
-        let output = Command::new(tests).env("WAKEFUL_BACKEND", backend.name()).output().unwrap();
+        let output =
+            Command::new(tests).env("WAKEFUL_BACKEND", backend.name()).isolated().output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "on {backend}:\n{told}");
     }
@@ -169,8 +171,7 @@ fn pipes() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .start();
     let mut stdin = pipe::Sender::from(child.stdin.take().unwrap());
     let mut stdout = pipe::Receiver::from(child.stdout.take().unwrap());
     let _stderr = pipe::Receiver::from(child.stderr.take().unwrap());

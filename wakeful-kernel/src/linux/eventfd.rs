@@ -6,7 +6,10 @@ use crate::sys;
 
 operation_error! {
     /// An eventfd could not be created.
-    EventFdError: "eventfd"
+    EventFdError: "eventfd", advice: |_, errno| match errno {
+        libc::EPERM => "a sandbox refuses eventfds",
+        _ => "",
+    }
 }
 
 operation_error! {

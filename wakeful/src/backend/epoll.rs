@@ -73,32 +73,17 @@ impl EpollAdapter {
         }
         Ok(())
     }
-
-    /// The caller's token is the waker's.
-    #[cold]
-    fn give_token_up(&self, operation: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        self.wake.switch(&self.epoll)?;
-        operation()
-    }
 }
 
 impl Adapter for EpollAdapter {
     #[inline]
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        let operation = move || Ok(self.epoll.add_raw(fd, flags(interest), token)?);
-        if token == EVENTFD_TOKEN {
-            return self.give_token_up(operation);
-        }
-        operation()
+        Ok(self.epoll.add_raw(fd, flags(interest), token)?)
     }
 
     #[inline]
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        let operation = move || Ok(self.epoll.modify_raw(fd, flags(interest), token)?);
-        if token == EVENTFD_TOKEN {
-            return self.give_token_up(operation);
-        }
-        operation()
+        Ok(self.epoll.modify_raw(fd, flags(interest), token)?)
     }
 
     #[inline]
@@ -129,6 +114,15 @@ impl Adapter for EpollAdapter {
 
     fn wake(&self) -> io::Result<()> {
         self.wake.wake(&self.epoll)
+    }
+
+    #[inline]
+    fn needs_token(&self, token: Token) -> bool {
+        token == EVENTFD_TOKEN
+    }
+
+    fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
+        self.wake.switch(&self.epoll, has_woken)
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
@@ -238,16 +232,18 @@ impl WakeObject {
 
     /// Takes the second form.
     ///
-    /// A wake-up by the first form that is under way is not lost: either it comes after the deletion,
-    /// and then finds the socket and wakes again; or before, and then the wake-up made here stands
-    /// in for it.
-    fn switch(&self, epoll: &Epoll) -> io::Result<()> {
+    /// A wake-up by the first form that is under way is not lost: either its waker finds the socket and wakes
+    /// again, or it had woken before `has_woken` looked, and then the wake-up made here stands in for it. If
+    /// nobody had, no wait is ended.
+    fn switch(&self, epoll: &Epoll, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.socket.get().is_none() {
             self.create_socket(epoll)?;
             if let Some(eventfd) = self.eventfd.get() {
                 epoll.delete(eventfd)?;
-                self.wake_socket(epoll)?;
+                if has_woken() {
+                    self.wake_socket(epoll)?;
+                }
             }
         }
         Ok(())

@@ -114,6 +114,18 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Makes the present wait, or else the next one, return.
     fn wake(&self) -> io::Result<()>;
 
+    /// Whether the wake-up object is told from registrations by this token, which one is about to take.
+    #[inline]
+    fn needs_token(&self, _token: Token) -> bool {
+        false
+    }
+
+    /// Tells the wake-up object from registrations by other means from now on. `has_woken` answers whether a waker
+    /// woke that the poller has not taken note of, whose call of `wake` may be undone by this.
+    fn release_token(&self, _has_woken: &dyn Fn() -> bool) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The descriptor that is readable while a wait would return at once; see
     /// [`Capabilities::nests`] for its limits.
     fn descriptor(&self) -> BorrowedFd<'_>;
@@ -164,6 +176,15 @@ impl Adapter for Selected {
 
     fn wake(&self) -> io::Result<()> {
         either!(self, adapter => adapter.wake())
+    }
+
+    #[inline]
+    fn needs_token(&self, token: Token) -> bool {
+        either!(self, adapter => adapter.needs_token(token))
+    }
+
+    fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
+        either!(self, adapter => adapter.release_token(has_woken))
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {

@@ -6,6 +6,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use wakeful_kernel::file::{Key, Operation, Output, perform};
 
@@ -13,15 +15,22 @@ use super::carried::{Carrier, Chain};
 use super::workers::{self, Job};
 use crate::platform::Bell;
 
+/// How long a thread tries to make a descriptor readable.
+const PATIENCE: Duration = Duration::from_millis(512);
+
 /// Makes a descriptor readable, and ends that.
 pub(crate) trait Notify: AsFd + Send + Sync {
-    fn notify(&self);
+    /// # Errors
+    ///
+    /// The descriptor is not readable.
+    fn notify(&self) -> io::Result<()>;
+
     fn silence(&self);
 }
 
 impl Notify for Bell {
-    fn notify(&self) {
-        self.ring();
+    fn notify(&self) -> io::Result<()> {
+        self.ring()
     }
 
     fn silence(&self) {
@@ -90,6 +99,9 @@ impl<N: Notify> Carrier for Pool<N> {
             done.told = false;
             // With the lock, so that nobody tells in between.
             self.desk.notifier.silence();
+        } else {
+            // An earlier attempt may have failed.
+            done.tell(&*self.desk.notifier);
         }
         ended
     }
@@ -167,11 +179,38 @@ impl Desk {
     fn put(&self, key: Key, operation: Operation, result: io::Result<Output>) {
         let mut done = self.done();
         done.ended.push_back((key, operation, result));
-        if !done.told {
-            done.told = true;
-            // With the lock: once it is free, whoever takes finds the descriptor readable, and silences it.
-            self.notifier.notify();
+        let told = done.tell(&*self.notifier);
+        drop(done);
+        if !told {
+            self.keep_telling();
         }
+    }
+
+    /// Tries for a second. After that the next completion tries again, or whoever takes one.
+    #[cold]
+    fn keep_telling(&self) {
+        let mut pause = Duration::from_millis(1);
+        while pause < PATIENCE {
+            thread::sleep(pause);
+            if self.done().tell(&*self.notifier) {
+                return;
+            }
+            pause *= 2;
+        }
+    }
+}
+
+impl Done {
+    /// Makes the descriptor readable if anything has ended. Returns false if that fails.
+    ///
+    /// With the lock: once it is free, whoever takes finds the descriptor readable, and silences
+    /// it.
+    #[inline]
+    fn tell(&mut self, notifier: &dyn Notify) -> bool {
+        if !self.told && !self.ended.is_empty() {
+            self.told = notifier.notify().is_ok();
+        }
+        self.told || self.ended.is_empty()
     }
 }
 

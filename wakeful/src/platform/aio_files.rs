@@ -177,8 +177,8 @@ impl AsFd for Aio {
 }
 
 impl Notify for OperationQueue {
-    fn notify(&self) {
-        self.ring();
+    fn notify(&self) -> io::Result<()> {
+        self.ring()
     }
 
     /// Taking from the queue is what silences it.

@@ -57,6 +57,14 @@ mod bell;
 #[cfg(any(kernel = "bsd", kernel = "other"))]
 #[path = "generic/bell.rs"]
 mod bell;
+// Where a sandbox has no other.
+#[cfg(kernel = "linux")]
+#[path = "generic/bell.rs"]
+mod pipe_bell;
+#[cfg(kernel = "linux")]
+#[path = "linux/refused.rs"]
+mod refused;
+mod ringing;
 
 #[cfg(kernel = "linux")]
 #[path = "linux/signal_queue.rs"]

@@ -56,7 +56,8 @@ impl Timer {
     ///
     /// # Errors
     ///
-    /// `EMFILE`, `ENFILE`, `ENOMEM`; [`Unsupported`](io::ErrorKind::Unsupported) where there are none.
+    /// `EMFILE`, `ENFILE`, `ENOMEM`; [`Unsupported`](io::ErrorKind::Unsupported) where there are
+    /// none, or a sandbox refuses them: [`Timers`](super::Timers) need nothing of the kernel.
     pub fn new() -> io::Result<Timer> {
         Timer::with_clock(Clock::Monotonic)
     }

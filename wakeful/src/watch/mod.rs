@@ -75,7 +75,8 @@ impl Watcher {
     /// # Errors
     ///
     /// `EMFILE`, also for a limit of the user's; `ENFILE`, `ENOMEM`.
-    /// [`Unsupported`](io::ErrorKind::Unsupported) where files cannot be watched.
+    /// [`Unsupported`](io::ErrorKind::Unsupported) where files cannot be watched, or a sandbox
+    /// refuses it.
     pub fn new() -> io::Result<Watcher> {
         Ok(Watcher { inner: IoSource::new(Watches::new()?) })
     }

@@ -41,6 +41,8 @@ const KQUEUE: &[&str] = &["kqueue"];
 const REARMING: &[&str] = &["event-ports", "poll"];
 const EDGE: &[&str] = &["edge"];
 const NONE: Report = Report::empty();
+const HUNG_UP: Report =
+    Report::WRITABLE.union(Report::READ_CLOSED).union(Report::WRITE_CLOSED).union(Report::EVENT);
 const ANY: &[&str] = &[];
 const ALWAYS: &[Phase] = &[];
 
@@ -66,9 +68,29 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         reason: "always ready; epoll refuses them with `EPERM`",
     },
     Accepted {
+        backends: REARMING,
+        kinds: &["/proc/self/mounts"],
+        states: ANY,
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: NONE,
+        extra: Report::REFUSED,
+        reason: "refused as a regular file, which it is to fstat(2)",
+    },
+    Accepted {
         backends: KQUEUE,
-        kinds: &["FIFO, reading", "pipe, reading", "pseudo-terminal's", "TCP ", "Unix "],
-        states: &["closed", "reading shut down", "idle", "connected", "refused"],
+        kinds: &["/proc/self/mounts"],
+        states: ANY,
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: Report::READABLE.union(Report::EVENT),
+        extra: Report::WRITABLE.union(Report::EVENT).union(Report::REFUSED).union(Report::FAILED),
+        reason: "the emulation takes it for a regular file, which it is to fstat(2)",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["FIFO, reading", "pipe, reading", "pseudo-terminal's"],
+        states: &["closed"],
         triggers: ANY,
         phases: ALWAYS,
         missing: NONE,
@@ -101,13 +123,39 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         states: &["refused by ICMP"],
         triggers: ANY,
         phases: ALWAYS,
+        missing: Report::ERROR.union(Report::WRITE_CLOSED),
+        extra: Report::READABLE,
+        reason: "a pending error is something to read: kqueue has no bit for one that is no end",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["UDP socket"],
+        states: &["refused by ICMP"],
+        triggers: EDGE,
+        phases: &[Phase::Next],
         missing: NONE,
-        extra: Report::READABLE
-            .union(Report::READ_CLOSED)
-            .union(Report::WRITE_CLOSED)
-            .union(Report::ERROR)
-            .union(Report::EVENT),
-        reason: "the emulation takes an error for an end",
+        extra: Report::ERROR.union(Report::EVENT),
+        reason: "an error that was not taken is reported again with whatever comes next",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["TCP socket, unconnected", "Unix socket, unconnected"],
+        states: ANY,
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: HUNG_UP,
+        extra: NONE,
+        reason: "not connected yet: epoll takes it for hung up, kqueue says nothing",
+    },
+    Accepted {
+        backends: KQUEUE,
+        kinds: &["TCP listener"],
+        states: &["reading shut down"],
+        triggers: ANY,
+        phases: ALWAYS,
+        missing: HUNG_UP,
+        extra: Report::READABLE,
+        reason: "epoll takes it for hung up, kqueue for a socket that is not connected",
     },
     Accepted {
         backends: REARMING,
@@ -122,12 +170,12 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         backends: REARMING,
         kinds: &["UDP socket"],
-        states: &["IP_RECVERR"],
+        states: &["refused by ICMP"],
         triggers: EDGE,
         phases: &[Phase::Next],
         missing: Report::READABLE,
         extra: NONE,
-        reason: "an error that stays hides the datagram behind it",
+        reason: "an error that stays, or was not taken, hides the datagram behind it",
     },
     Accepted {
         backends: REARMING,
@@ -142,12 +190,28 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         backends: REARMING,
         kinds: &["TCP socket, unconnected"],
-        states: &["refused"],
+        states: &["refused", "connected"],
         triggers: EDGE,
-        phases: &[Phase::Happened],
+        phases: &[Phase::Happened, Phase::Next],
         missing: Report::READABLE.union(Report::ERROR),
         extra: NONE,
         reason: "a socket registered before it connects is hung up, and silent until drained",
+    },
+    Accepted {
+        backends: REARMING,
+        kinds: &[
+            "TCP stream, bare",
+            "Unix stream, bare",
+            "Unix packet",
+            "pipe, writing end, bare",
+            "eventfd",
+        ],
+        states: &["full"],
+        triggers: EDGE,
+        phases: &[Phase::Next],
+        missing: Report::WRITABLE,
+        extra: NONE,
+        reason: "a bare descriptor is to be re-armed after `WouldBlock`",
     },
     Accepted {
         backends: REARMING,

@@ -6,7 +6,7 @@ use std::fmt::{self, Write};
 use wakeful::{Backend, Trigger};
 
 use crate::accepted::{ACCEPTED, Accepted};
-use crate::runner::{Combination, Order, PHASES, Phase, Report, TRIGGERS, Trace};
+use crate::runner::{Combination, Handling, Order, PHASES, Phase, Report, TRIGGERS, Trace};
 use crate::states::{Kind, State};
 
 /// One report of one combination that is not epoll's.
@@ -16,6 +16,7 @@ pub(crate) struct Difference {
     pub kind: &'static str,
     pub state: &'static str,
     pub order: Order,
+    pub handling: Handling,
     pub interest: String,
     pub trigger: &'static str,
     pub phase: Phase,
@@ -27,9 +28,13 @@ pub(crate) struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Difference { backend, kind, state, order, interest, trigger, phase, missing, extra } =
+        let Difference { backend, kind, state, interest, trigger, phase, missing, extra, .. } =
             self;
-        write!(f, "{backend}: {kind}, {state}; {interest}, {trigger}, {order:?}, at {phase:?}: ")?;
+        let (order, handling) = (self.order, self.handling);
+        write!(
+            f,
+            "{backend}: {kind}, {state}; {interest}, {trigger}, {order:?}, {handling:?}, at {phase:?}: "
+        )?;
         match (missing.is_empty(), extra.is_empty()) {
             (false, false) => write!(f, "says {extra} instead of {missing}"),
             (false, true) => write!(f, "does not say {missing}"),
@@ -66,6 +71,7 @@ pub(crate) fn compare(
         let is_ended = known.contains(Report::READ_CLOSED) && kind.ends_for_good;
         let forgotten = match phase {
             Phase::Reregistered => Report::all(),
+            Phase::Drained if of.handling == Handling::Left => Report::empty(),
             Phase::Drained if is_ended => Report::PRIORITY | Report::ERROR,
             Phase::Drained => Report::READABLE | Report::PRIORITY | Report::ERROR,
             Phase::Happened if state.fills => Report::WRITABLE,
@@ -92,6 +98,7 @@ pub(crate) fn compare(
                 kind: kind.name,
                 state: state.name,
                 order: of.order,
+                handling: of.handling,
                 interest: format!("{:?}", of.interest.with_trigger(Trigger::Edge)),
                 trigger: name_of(of.interest.trigger()),
                 phase,

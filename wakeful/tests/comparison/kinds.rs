@@ -13,6 +13,7 @@ use wakeful::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener
 use wakeful::pipe;
 use wakeful_kernel::descriptor;
 use wakeful_kernel::linux::{Clock, EventFd, TimerFd};
+use wakeful_kernel::readiness::Readiness;
 
 use crate::common::subject::{Bare, pseudo_terminal_pair};
 use crate::world::{Foreign, World};
@@ -102,6 +103,12 @@ pub(crate) fn bare_unix_stream() -> World {
     World::new(Bare(stream), Some(peer))
 }
 
+/// Packets that are a stream: its end is an end, and not an empty packet.
+pub(crate) fn packets() -> World {
+    let (socket, peer) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+    World::new(Bare(nonblocking(socket)), Some(nonblocking(peer)))
+}
+
 pub(crate) fn unix_unconnected() -> World {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
     World::new(UnixStream::from(nonblocking(socket)), None)
@@ -157,6 +164,14 @@ pub(crate) fn fifo_reader() -> World {
     World::new(Foreign::new(reader), Some(writer)).in_directory(directory, path)
 }
 
+/// The reading end of a FIFO that has no writer yet.
+pub(crate) fn lonely_fifo_reader() -> World {
+    let (directory, path, reader, writer) = fifo();
+    drop((reader, writer));
+    let reader = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path).unwrap();
+    World::new(Foreign::new(reader), None).in_directory(directory, path)
+}
+
 pub(crate) fn fifo_writer() -> World {
     let (directory, path, reader, writer) = fifo();
     World::new(Foreign::new(writer), Some(reader)).in_directory(directory, path)
@@ -196,6 +211,11 @@ pub(crate) fn directory() -> World {
     World::new(Foreign::new(File::open("/").unwrap()), None)
 }
 
+/// A regular file to fstat(2), of which poll(2) has something to say all the same.
+pub(crate) fn mounts() -> World {
+    World::new(Foreign::new(File::open("/proc/self/mounts").unwrap()), None)
+}
+
 pub(crate) fn device(path: &str) -> World {
     World::new(Foreign::new(OpenOptions::new().read(true).write(true).open(path).unwrap()), None)
 }
@@ -207,6 +227,14 @@ pub(crate) fn be_refused(world: &mut World) {
     peer.connect(peer.local_addr().unwrap()).unwrap();
     world.peer = Some(peer.into());
     world.write();
+}
+
+/// A first write may find the error of an earlier one, and send nothing.
+pub(crate) fn be_refused_again(world: &mut World) {
+    world.write();
+    if !world.state(Readiness::empty()).contains(Readiness::ERR) {
+        world.write();
+    }
 }
 
 /// The peer is there again, and sends.

@@ -131,11 +131,20 @@ impl Report {
     }
 }
 
+/// Whether what has happened is dealt with before the next thing happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Handling {
+    Drained,
+    /// Nothing is read, and no error is taken. Only an edge shows the difference.
+    Left,
+}
+
 /// One combination but for the backend.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Combination {
     pub order: Order,
     pub interest: Interest,
+    pub handling: Handling,
 }
 
 /// All combinations of a state, in the order in which [`run`] answers.
@@ -143,13 +152,11 @@ pub(crate) fn combinations() -> Vec<Combination> {
     let mut all = Vec::new();
     for order in [Order::Before, Order::After] {
         for interest in INTERESTS {
-            let triggers = TRIGGERS.iter();
-            all.extend(
-                triggers.map(|&trigger| Combination {
-                    order,
-                    interest: interest.with_trigger(trigger),
-                }),
-            );
+            all.extend(TRIGGERS.map(|trigger| {
+                let interest = interest.with_trigger(trigger);
+                Combination { order, interest, handling: Handling::Drained }
+            }));
+            all.push(Combination { order, interest, handling: Handling::Left });
         }
     }
     all
@@ -163,7 +170,10 @@ pub(crate) fn run(backend: Backend, kind: &Kind, state: &State) -> Vec<Trace> {
     let mut runs = Runs {
         poll: Poll::builder().backend(backend).build().unwrap(),
         events: Events::with_capacity(256),
-        all: combinations().into_iter().map(|of| Run::new(of, kind)).collect(),
+        all: (0..)
+            .zip(combinations())
+            .map(|(index, of)| Run::new(Token(index), of, kind))
+            .collect(),
     };
     for run in &mut runs.all {
         if run.of.order == Order::Before {
@@ -192,6 +202,9 @@ pub(crate) fn run(backend: Backend, kind: &Kind, state: &State) -> Vec<Trace> {
     runs.poll(Phase::Happened);
     runs.poll(Phase::Again);
     for run in &mut runs.all {
+        if run.of.handling == Handling::Left {
+            continue;
+        }
         run.world.drain();
         if run.of.interest.trigger() == Trigger::Edge && run.world.source.is_bare() {
             run.reregister(&runs.poll, Phase::Drained);
@@ -222,6 +235,7 @@ struct Runs {
 }
 
 struct Run {
+    token: Token,
     of: Combination,
     world: World,
     is_registered: bool,
@@ -265,15 +279,8 @@ impl Runs {
 }
 
 impl Run {
-    fn new(of: Combination, kind: &Kind) -> Run {
-        Run { of, world: (kind.make)(), is_registered: false, trace: Trace::default() }
-    }
-
-    fn token(&self) -> Token {
-        let all = combinations();
-        let is_this =
-            |it: &Combination| (it.order, it.interest) == (self.of.order, self.of.interest);
-        Token(all.iter().position(is_this).expect("one of them"))
+    fn new(token: Token, of: Combination, kind: &Kind) -> Run {
+        Run { token, of, world: (kind.make)(), is_registered: false, trace: Trace::default() }
     }
 
     fn is_oneshot(&self) -> bool {
@@ -281,7 +288,7 @@ impl Run {
     }
 
     fn register(&mut self, poll: &Poll, phase: Phase) {
-        let (token, interest) = (self.token(), self.of.interest);
+        let (token, interest) = (self.token, self.of.interest);
         let result = poll.registry().register(&mut self.world.source, token, interest);
         self.is_registered = result.is_ok();
         self.note(result, phase);
@@ -289,7 +296,7 @@ impl Run {
 
     fn reregister(&mut self, poll: &Poll, phase: Phase) {
         if self.is_registered {
-            let (token, interest) = (self.token(), self.of.interest);
+            let (token, interest) = (self.token, self.of.interest);
             let result = poll.registry().reregister(&mut self.world.source, token, interest);
             self.note(result, phase);
         }

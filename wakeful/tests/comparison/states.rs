@@ -150,7 +150,7 @@ fn udp() -> Vec<State> {
     let mut states = datagram();
     states.extend([
         state("refused by ICMP", make::be_refused, ERR).then(make::answer, IN),
-        state("refused by ICMP twice", make::be_refused, ERR).then(World::write, ERR),
+        state("refused by ICMP twice", make::be_refused, ERR).then(make::be_refused_again, ERR),
         state(
             "data, then refused by ICMP",
             |world| {
@@ -257,6 +257,17 @@ fn fifo_reading_end() -> Vec<State> {
     states
 }
 
+fn fifo_without_writer() -> Vec<State> {
+    let open_and_send: fn(&mut World) = |world| {
+        world.open_peer();
+        world.send();
+    };
+    vec![
+        idle().then(open_and_send, IN),
+        state("opened by a writer", World::open_peer, NONE).then(World::send, IN),
+    ]
+}
+
 fn fifo_writing_end() -> Vec<State> {
     let mut states = writing_end();
     states.push(
@@ -330,6 +341,7 @@ pub(crate) fn all() -> Vec<Kind> {
         kind("Unix stream", make::unix_stream, stream()),
         kind("Unix stream, bare", make::bare_unix_stream, stream()),
         kind("Unix socket, unconnected", make::unix_unconnected, vec![idle()]),
+        kind("Unix packet socket, bare", make::packets, stream()),
         kind("Unix listener", make::unix_listener, listener()),
         kind("Unix datagram socket", make::unix_datagram, unix_datagram()),
         kind("pipe, reading end", make::receiver, reading_end()),
@@ -337,6 +349,11 @@ pub(crate) fn all() -> Vec<Kind> {
         kind("pipe, writing end", make::sender, writing_end()),
         kind("pipe, writing end, bare", make::bare_sender, writing_end()),
         kind("FIFO, reading end", make::fifo_reader, fifo_reading_end()),
+        kind(
+            "FIFO, reading end, without a writer",
+            make::lonely_fifo_reader,
+            fifo_without_writer(),
+        ),
         kind("FIFO, writing end", make::fifo_writer, fifo_writing_end()),
         kind("terminal", make::terminal, terminal()),
         kind("terminal, bare", make::bare_terminal, terminal()),
@@ -351,6 +368,7 @@ pub(crate) fn all() -> Vec<Kind> {
             ],
         ),
         kind("regular file", make::regular_file, vec![idle()]),
+        kind("/proc/self/mounts", make::mounts, vec![idle()]),
         kind("directory", make::directory, vec![idle()]),
         kind("/dev/null", || make::device("/dev/null"), vec![idle()]),
         kind("/dev/zero", || make::device("/dev/zero"), vec![idle()]),
