@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use async_io::Async;
-use drop_in::{in_a_minute, knows_no_edge, on_tokio};
+use drop_in::{in_a_minute, on_tokio};
 use tokio::io::unix::AsyncFd;
 use wakeful::process::{Exit, Outcome};
 use wakeful::signal::{Signal, Signals};
@@ -19,12 +19,6 @@ const MS: Duration = Duration::from_millis(1);
 
 #[test]
 fn a_timer_in_tokio() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         // SAFETY: the timer owns its descriptor, and always tells the same one.
         let timer = unsafe { AsyncFd::register(Timer::new().unwrap()) }.unwrap();
@@ -43,12 +37,6 @@ fn a_timer_in_tokio() {
 
 #[test]
 fn user_events_in_tokio() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         let queue = user::Events::new(100).unwrap();
         let sender = queue.sender();
@@ -114,12 +102,6 @@ fn a_timer_in_async_io() {
 
 #[test]
 fn signals_processes_and_files_in_tokio() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         // SAFETY: each of these owns its descriptor, and always tells the same one.
         let signals = unsafe { AsyncFd::register(Signals::new([Signal::USER1]).unwrap()) }.unwrap();

@@ -233,6 +233,49 @@ impl Identity {
     pub fn is_pipe(&self) -> bool {
         self.kind == libc::S_IFIFO as u32
     }
+
+    /// A socket.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn is_socket(&self) -> bool {
+        self.kind == libc::S_IFSOCK as u32
+    }
+
+    /// Whether both are of the same device, as all pipes without a name are on most systems.
+    pub fn is_on_device_of(&self, other: &Identity) -> bool {
+        self.device == other.device
+    }
+
+    /// Whether the system gave the file an inode number at all: some give sockets or pipes none.
+    pub fn has_inode(&self) -> bool {
+        self.inode != 0
+    }
+}
+
+operation_error! {
+    /// A descriptor does not count what can be read of it.
+    BytesToReadError: "ioctl(FIONREAD)" {
+        /// The descriptor.
+        fd: RawFd,
+    }
+}
+
+/// `ioctl(fd, FIONREAD, &count)`—Returns how many bytes can be read without waiting, or how long the
+/// next datagram is. Of a pipe's writing end, Linux returns what the reader has not taken.
+///
+/// It takes a number, as [`Identity::of`] does, and for the same reason.
+///
+/// # Errors
+///
+/// `ENOTTY`, `EINVAL`: it does not count, as an eventfd or a listener does not. `EBADF`.
+#[doc(alias = "FIONREAD")]
+pub fn bytes_to_read(fd: RawFd) -> Result<usize, BytesToReadError> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int, for which `count` has room; a number that is not open is an
+    // error. The type of the request differs from system to system.
+    #[allow(clippy::unnecessary_cast)]
+    check(unsafe { libc::ioctl(fd, libc::FIONREAD as _, &raw mut count) })
+        .map_err(|source| BytesToReadError { fd, source })?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// `read(fd, buffer, size)`—Takes bytes, without owning or wrapping the descriptor.

@@ -105,14 +105,26 @@ impl fmt::Display for Support {
 #[non_exhaustive]
 pub enum EdgeRule {
     /// Anything new that happens, drained or not.
+    ///
+    /// Limitation: under kqueue, a nested queue of the kernel reports nothing new of the same kind until it was asked. Such
+    /// queues are a nested [`Poll`](crate::Poll), which is asked by polling it once, and the sources that the BSDs and
+    /// macOS make of a kqueue, which are asked by draining them: [`Timer`](crate::time::Timer),
+    /// [`Watcher`](crate::watch::Watcher), [`Exit`](crate::process::Exit) and [`Queue`](crate::file::Queue). Each wake-up
+    /// of a nested `Poll` is an edge all the same, and so is whatever a poll of it has left.
     EveryChange,
-    /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or write of
-    /// a stream that moves less than it was asked to, arms its direction again; one that fails
-    /// otherwise does so too, after an error was reported. Whoever reads a bare
-    /// descriptor calls [`Registered::rearm`](crate::Registered::rearm) or `reregister` after
-    /// `WouldBlock`. Two things cannot be had: a hang-up that ends again, as when a new writer opens a
-    /// named pipe, is not noticed; and `try_io`, which does not say its direction, arms both, so
-    /// that a writable socket is reported once more for each (`try_io_when` says it).
+    /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or
+    /// write of a stream that moves less than it was asked to, arms its direction again.
+    ///
+    /// What the poller does not see drained is rechecked, and costs a few wake-ups while it lasts:
+    /// a bare descriptor (see [`SourceFd`](crate::unix::SourceFd)); a listener that was out of
+    /// descriptors; a source after a read that failed; an error or a hang-up that was reported and
+    /// may end, such as a queue of errors (`IP_RECVERR`) or a named pipe without a writer. The
+    /// interval grows from 62 µs to [`Capabilities::edge_recheck`]; what is still ready by then is
+    /// reported again, as a spurious event. A poller whose own descriptor was lent out rechecks
+    /// only when it is polled.
+    ///
+    /// `try_io`, which does not say its direction, arms both, so that a writable socket is reported
+    /// once more for each (`try_io_when` says it).
     AfterWouldBlock,
 }
 
@@ -134,6 +146,10 @@ pub struct Capabilities {
     pub edge_oneshot: Support,
     /// What the drain rule of edge-triggered registrations is.
     pub edge_rule: EdgeRule,
+    /// The longest interval at which an edge-triggered registration is rechecked that the poller
+    /// cannot see drained: see [`EdgeRule::AfterWouldBlock`]. An edge of such a registration is
+    /// reported that much later at most. `None`: the kernel knows edges, and reports each at once.
+    pub edge_recheck: Option<Duration>,
     /// The finest timeout; finer ones are rounded up to a multiple of it.
     pub timeout_resolution: Duration,
     /// Whether the descriptor of the `Poll` tells an outer loop of everything: registrations and
@@ -143,12 +159,15 @@ pub struct Capabilities {
     pub scales: bool,
     /// Whether closing the last descriptor of a file ends its registration. Otherwise wakeful's own
     /// types end it when they are closed; of a bare descriptor the number stays registered until it
-    /// is deregistered, or registered anew, or found closed by a wait.
+    /// is deregistered, or registered anew, or found closed by a wait. Eventfds, timerfds, named
+    /// pipes and terminals cannot be told from others of their kind, so a second registration of
+    /// such a descriptor, by [`SourceFd`](crate::unix::SourceFd), replaces the first instead of
+    /// being refused with `EEXIST`.
     pub forgets_closed: bool,
-    /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is never reported,
-    /// and refused as unsupported if nothing else is asked for.
+    /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is
+    /// never reported, and refused as unsupported if nothing else is asked for.
     pub priority: bool,
-    /// Whether regular files and directories can be registered. Otherwise they are refused with `EPERM`; see
-    /// [`FdSource`](crate::unix::FdSource) for what to do then.
+    /// Whether regular files and directories can be registered. Otherwise they are refused with
+    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then.
     pub regular_files: bool,
 }

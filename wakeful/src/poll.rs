@@ -198,12 +198,17 @@ impl Poll {
         result
     }
 
-    /// If one may be asleep on this poller's descriptor, which has just been asked until there was nothing left.
+    /// If one may be asleep on this poller's descriptor: whether this poll has left nothing, or perhaps something.
     fn tell_outer_loop(&self, events: &Events) {
         let shared = self.registry.shared();
         // It may have been lent out during the wait.
-        if shared.wake.sleep.is_lent() && events.len() < events.capacity() {
+        if !shared.wake.sleep.is_lent() {
+            return;
+        }
+        if events.len() < events.capacity() {
             shared.drained();
+        } else {
+            shared.adapter.rewake();
         }
     }
 

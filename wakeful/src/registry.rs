@@ -61,6 +61,15 @@ impl Shared {
     }
 }
 
+/// As every source, a poller that was lent out says that it is about to be closed.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.wake.sleep.is_lent() {
+            rearm::closing(self.adapter.descriptor().as_raw_fd());
+        }
+    }
+}
+
 /// Registers sources with a [`Poll`](crate::Poll), from any thread.
 ///
 /// A registration takes effect at once, also on a poll that is under way.
@@ -85,8 +94,8 @@ impl Registry {
     /// # Errors
     ///
     /// Those of the operating system, untouched. `EEXIST`: registered already. `EPERM`: a regular
-    /// file or directory, which never blocks. `ENOSPC`: the user's limit of epoll watches. `EBADF`,
-    /// `ENOMEM`.
+    /// file or directory, which never blocks. `EINVAL`: the poller itself. `ELOOP`: a poller that waits
+    /// for this one. `ENOSPC`: the user's limit of epoll watches. `EBADF`, `ENOMEM`.
     ///
     /// ```
     /// use wakeful::unix::pipe;
@@ -110,7 +119,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ENOENT`: not registered. Otherwise as [`register`](Registry::register).
+    /// `ENOENT`: not registered. `EBADF`: closed already. Otherwise as [`register`](Registry::register).
     pub fn reregister<S>(&self, source: &mut S, token: Token, interest: Interest) -> io::Result<()>
     where
         S: Source + ?Sized,
@@ -119,7 +128,9 @@ impl Registry {
         source.reregister(self, token, interest)
     }
 
-    /// Ends the registration of `source`: no poll that begins after this returns reports it.
+    /// Ends the registration of `source`: no poll that begins after this returns reports it, and no wait that is
+    /// under way keeps the source open once it is closed. Under poll(2) this means to interrupt the wait, which goes on
+    /// without the source.
     ///
     /// Events of the last poll may still be in [`Events`](crate::Events); forget or ignore them.
     ///
@@ -194,6 +205,20 @@ impl Registry {
             return deferred.replace(fd, move || adapter.register(fd, token, interest));
         }
         adapter.register(fd, token, interest)
+    }
+
+    /// As [`register_fd`](Registry::register_fd), of a descriptor that others read, write and close without a word.
+    pub(crate) fn register_bare_fd(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let Shared { adapter, deferred, .. } = &*self.shared;
+        if deferred.is_pending() {
+            return deferred.replace(fd, move || adapter.register_bare(fd, token, interest));
+        }
+        adapter.register_bare(fd, token, interest)
     }
 
     pub(crate) fn reregister_fd(

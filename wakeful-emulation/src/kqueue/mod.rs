@@ -137,7 +137,7 @@ fn run(
     let queue = Queue::find(kq)?;
     let mut reported = 0;
     if !changes.is_empty() {
-        queue.line_up()?;
+        queue.harvest()?;
     }
     // One without a filter is passed over, as by FreeBSD.
     for change in changes.iter().filter(|change| change.filter != 0) {

@@ -45,9 +45,6 @@ const FILTERS: [i16; 10] = [
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
 
-/// How many events to take in before a change.
-const MANY: usize = 1024;
-
 impl Instance for Queue {
     fn process(&self) -> u32 {
         self.process
@@ -119,40 +116,60 @@ impl Queue {
     /// One has ended.
     pub(crate) fn operation_ended(&self, object: usize) {
         let mut state = lock(&self.state);
-        // What has happened before is before it in the line.
-        let _ = state.line_up(self.fd, None, MANY);
-        let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) else {
-            return;
-        };
-        knote.operation_ended();
-        let (number, is_enabled) = (knote.number, knote.is_enabled);
-        if is_enabled {
-            state.enqueue(number);
+        // What has happened before is queued before it. What cannot be found out now is found later.
+        let _ = state.harvest(self.fd);
+        if let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) {
+            knote.operation_ended();
+            let number = knote.number;
+            state.activate(number);
         }
-        linux::ring(&self.bell);
+        self.settle(&mut state);
     }
 
     /// One did not begin, or its result was taken.
     pub(crate) fn forget_operation(&self, object: usize) {
-        lock(&self.state).remove((object, abi::EVFILT_AIO), self.fd);
+        let mut state = lock(&self.state);
+        state.remove((object, abi::EVFILT_AIO), self.fd);
+        self.settle(&mut state);
     }
 
-    /// Puts what has happened until now into the line, before changes that activate knotes.
-    pub(super) fn line_up(&self) -> Result<()> {
+    /// Queues what has happened until now, before changes that activate knotes.
+    pub(super) fn harvest(&self) -> Result<()> {
         let mut state = lock(&self.state);
-        let lined_up = state.line_up(self.fd, None, MANY);
-        if lined_up.is_err() {
-            self.ring_for(&state);
+        let result = state.harvest(self.fd);
+        self.settle(&mut state);
+        result
+    }
+
+    /// How often a knote was queued, and how many knotes are queued now: what an outer kqueue knows of this one.
+    pub(super) fn queued(&self) -> Result<(u64, usize)> {
+        let mut state = lock(&self.state);
+        let result = state.harvest(self.fd);
+        self.settle(&mut state);
+        result.map(|()| (state.activations, state.active.len()))
+    }
+
+    /// The bell rings while a knote is queued, and once more for each that is, of which an outer queue is to hear.
+    fn settle(&self, state: &mut State) {
+        let is_to_ring = !state.active.is_empty();
+        let is_new = std::mem::replace(&mut state.rung_for, state.activations) != state.activations;
+        match (std::mem::replace(&mut state.is_rung, is_to_ring), is_to_ring) {
+            (was_rung, true) if !was_rung || is_new => linux::ring(&self.bell),
+            // A bell that goes on ringing makes others look once more.
+            (true, false) => state.is_rung = linux::count(&self.bell).is_err(),
+            _ => {}
         }
-        if lined_up? {
-            linux::ring(&self.bell);
-        }
-        Ok(())
     }
 
     /// Makes one change.
     pub(super) fn change(&self, change: &kevent) -> Result<()> {
         let mut state = lock(&self.state);
+        let result = self.make(change, &mut state);
+        self.settle(&mut state);
+        result
+    }
+
+    fn make(&self, change: &kevent, state: &mut State) -> Result<()> {
         let key = (change.ident, change.filter);
         let both = abi::EV_ENABLE | abi::EV_DISABLE;
         if change.flags & both == both {
@@ -212,14 +229,11 @@ impl Queue {
             if change.flags & abi::EV_FORCEONESHOT != 0 && !is_new {
                 knote.force();
             }
-            let is_true_in_memory = knote.is_enabled && knote.is_true_in_memory();
             let number = knote.number;
-            if is_true_in_memory {
-                state.enqueue(number);
+            if knote.is_true_in_memory() {
+                state.activate(number);
             }
-            if is_true_in_memory || state.line_up_new(key, self.fd) {
-                linux::ring(&self.bell);
-            }
+            state.activate_new(key, self.fd);
         }
         Ok(())
     }
@@ -254,33 +268,32 @@ impl Queue {
         }
     }
 
-    /// Writes what there is to report now.
+    /// Writes what there is to report now. Each knote that is queued is looked at once, in the order of their
+    /// activation, and leaves the queue; one that stays true goes to its end, which is no activation.
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
         let mut state = lock(&self.state);
-        let candidates = match state.candidates(self.fd, &self.bell, events.len()) {
-            Ok(candidates) => candidates,
-            Err(error) => {
-                // What is known by now is looked at the next time.
-                self.ring_for(&state);
-                return Err(error);
-            }
-        };
+        let result = state.harvest(self.fd).and_then(|()| self.report(&mut state, events));
+        self.settle(&mut state);
+        result
+    }
+
+    fn report(&self, state: &mut State, events: &mut [kevent]) -> Result<usize> {
         let mut written = 0;
         let mut failed = None;
-        // Those that found no room come first the next time, and those that are level-triggered
-        // last.
-        let (mut skipped, mut again) = (Vec::new(), Vec::new());
-        for number in candidates {
+        for _ in 0..state.active.len() {
+            let Some(place) = events.get_mut(written) else {
+                break;
+            };
+            let Some(number) = state.active.pop_front() else {
+                break;
+            };
             let Some(&key) = state.keys.get(&number) else {
                 continue;
             };
-            if written == events.len() {
-                skipped.push(number);
-                continue;
-            }
             let Some(knote) = state.knotes.get_mut(&key) else {
                 continue;
             };
+            knote.is_queued = false;
             let watched = knote.watched();
             let found = match knote.look() {
                 Ok(Some(found)) => found,
@@ -302,46 +315,32 @@ impl Queue {
                 Err(error) => {
                     // It may be true: it is looked at the next time.
                     failed = Some(error);
-                    skipped.push(number);
+                    knote.is_queued = true;
+                    state.active.push_back(number);
                     continue;
                 }
             };
             let (event, after) = knote.report(found);
-            if let Some(place) = events.get_mut(written) {
-                *place = event;
-                written += 1;
-            }
+            *place = event;
+            written += 1;
             match after {
                 After::Delete => state.remove(key, self.fd),
                 After::Disable => drop(state.arm(key, self.fd)),
                 After::Wait => {}
-                After::Again => again.push(number),
-            }
-        }
-        for number in skipped.into_iter().chain(again) {
-            state.enqueue(number);
-        }
-        if state.files.has_unwatched {
-            // Else the record of that would be taken for something that has happened.
-            for number in state.hear().unwrap_or_default() {
-                let key = state.keys.get(&number);
-                let knote = key.and_then(|key| state.knotes.get(key));
-                if knote.is_some_and(|knote| knote.is_enabled && knote.is_true_in_memory()) {
-                    state.enqueue(number);
+                After::Again => {
+                    knote.is_queued = true;
+                    state.active.push_back(number);
                 }
             }
         }
-        self.ring_for(&state);
+        if state.files.has_unwatched {
+            // Else the record of that would be taken for something that has happened. What fails
+            // here is found out by the next scan.
+            let _ = state.harvest_files();
+        }
         match failed {
             Some(error) if written == 0 => Err(error),
             _ => Ok(written),
-        }
-    }
-
-    /// Rings for the knotes in the line of which epoll does not tell again.
-    fn ring_for(&self, state: &State) {
-        if state.needs_bell() {
-            linux::ring(&self.bell);
         }
     }
 }

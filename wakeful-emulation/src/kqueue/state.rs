@@ -16,8 +16,8 @@ const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
 const FIRST_KNOTE: u64 = 5;
 
-/// How many events of a side to take in when a knote is added.
-const MANY: usize = 1024;
+/// How many events epoll is asked for in one go.
+const MOST: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -29,10 +29,16 @@ pub(super) struct State {
     pub(super) files: Files,
     pub(super) knotes: HashMap<Key, Knote>,
     pub(super) keys: HashMap<u64, Key>,
-    /// The knotes that the next scan looks at, in the order in which they were activated, as a
-    /// kernel queues them. A level-triggered knote that was reported goes to the end of the line.
-    /// None is in it twice.
+    /// The knotes that are queued, in the order in which they were activated. A level-triggered
+    /// knote that was reported goes to the end. None is queued twice.
     pub(super) active: VecDeque<u64>,
+    /// How many times a knote was activated: an outer kqueue reports each as an edge, and nothing
+    /// else.
+    pub(super) activations: u64,
+    /// The number of activations that the bell was rung for.
+    pub(super) rung_for: u64,
+    /// Whether the bell rings, so that the descriptor is readable.
+    pub(super) is_rung: bool,
     /// The knotes of regular files that are read: a file whose offset moved back is activated.
     files_read: BTreeSet<u64>,
     /// Those that epoll is to be told of, and could not be.
@@ -51,6 +57,9 @@ impl State {
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
+            activations: 0,
+            rung_for: 0,
+            is_rung: false,
             files_read: BTreeSet::new(),
             untold: Vec::new(),
             unexplained: BTreeSet::new(),
@@ -71,17 +80,12 @@ impl State {
         self.sides.values().map(AsRawFd::as_raw_fd).collect()
     }
 
-    /// Takes the knotes that may have something to report out of the line, in their order.
+    /// Queues what has happened since the last time, in its order.
     ///
     /// # Errors
     ///
-    /// Those of the calls that find out. What is known by then stays in the line.
-    pub(super) fn candidates(
-        &mut self,
-        first: RawFd,
-        bell: &OwnedFd,
-        most: usize,
-    ) -> Result<Vec<u64>> {
+    /// Those of the calls that find out. What is known by then is queued.
+    pub(super) fn harvest(&mut self, first: RawFd) -> Result<()> {
         while let Some(&key) = self.untold.last() {
             match self.arm(key, first) {
                 Err(error) if !error.says_closed() => return Err(error),
@@ -89,53 +93,18 @@ impl State {
             };
         }
         if !self.unexplained.is_empty() {
-            for number in self.hear()? {
-                self.enqueue(number);
-            }
+            self.harvest_files()?;
         }
-        self.line_up(first, Some(bell), most)?;
-        self.line_up_files();
-        let numbers: Vec<u64> = self.active.drain(..).collect();
-        for &number in &numbers {
-            if let Some(knote) = self.knote_mut(number) {
-                knote.is_queued = false;
-            }
-        }
-        Ok(numbers)
-    }
-
-    /// Adds what epoll has found since the last time to the line, and silences the bell, if it is
-    /// given. Returns whether a knote came into the line of which epoll does not tell again, so that
-    /// a bell has to.
-    ///
-    /// # Errors
-    ///
-    /// Those of the calls that find out. What is known by then is in the line.
-    pub(super) fn line_up(
-        &mut self,
-        first: RawFd,
-        bell: Option<&OwnedFd>,
-        most: usize,
-    ) -> Result<bool> {
-        let mut needs_bell = false;
         let mut has_sides = false;
-        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))? {
+        for number in linux::ready(first, MOST)? {
             match number {
-                BELL => {
-                    if let Some(bell) = bell {
-                        linux::take_count(bell)?;
-                    }
-                }
+                BELL => {}
                 READS | WRITES | EXCEPTS => {
                     has_sides = true;
-                    needs_bell |= self.line_up_side(number, first, most)?;
+                    self.harvest_side(number, first)?;
                 }
-                FILES => {
-                    for number in self.hear()? {
-                        needs_bell |= self.enqueue(number);
-                    }
-                }
-                number => needs_bell |= self.enqueue(number),
+                FILES => self.harvest_files()?,
+                number => self.activate_ready(number),
             }
         }
         if has_sides {
@@ -143,85 +112,93 @@ impl State {
             // asked, and would keep its place before what happens next.
             let _ = linux::poll_now(first, libc::POLLIN);
         }
-        Ok(needs_bell)
+        self.harvest_offsets();
+        Ok(())
     }
 
-    /// As `line_up`, of one side.
-    fn line_up_side(&mut self, side: u64, first: RawFd, most: usize) -> Result<bool> {
+    fn harvest_side(&mut self, side: u64, first: RawFd) -> Result<()> {
         let epoll = self.sides.get(&side).map(AsRawFd::as_raw_fd);
-        let found = epoll.map(|epoll| linux::ready(epoll, most)).transpose()?.unwrap_or_default();
+        let found = epoll.map(|epoll| linux::ready(epoll, MOST)).transpose()?.unwrap_or_default();
         let has_stranger = found.iter().any(|number| !self.keys.contains_key(number));
-        let mut needs_bell = false;
         for number in found {
-            needs_bell |= self.enqueue(number);
+            self.activate_ready(number);
         }
         if has_stranger {
             // Without descriptors for it, it is tried again the next time.
             let _ = self.make_anew(side, first);
         }
-        Ok(needs_bell)
+        Ok(())
     }
 
-    /// Adds a knote that was registered just now to the line, if epoll finds it ready: a kernel
-    /// asks the filter when the event is added. What is true in memory is not asked for here.
-    /// Returns whether a bell has to ring.
-    pub(super) fn line_up_new(&mut self, key: Key, first: RawFd) -> bool {
+    /// Queues the knotes of the files to which something has happened.
+    pub(super) fn harvest_files(&mut self) -> Result<()> {
+        for number in self.hear()? {
+            self.activate_heard(number);
+        }
+        Ok(())
+    }
+
+    /// Queues the knotes of the files whose offset was moved back since they were looked at.
+    fn harvest_offsets(&mut self) {
+        let moved_back = |number: &u64| self.knote(*number).is_some_and(Knote::has_moved_back);
+        let numbers: Vec<u64> = self.files_read.iter().copied().filter(moved_back).collect();
+        for number in numbers {
+            self.activate(number);
+        }
+    }
+
+    /// Queues a knote that was registered just now, if epoll finds it ready: a kernel asks the
+    /// filter when the event is added. What is true in memory is not asked for here.
+    pub(super) fn activate_new(&mut self, key: Key, first: RawFd) {
         let Some(knote) = self.knotes.get(&key).filter(|knote| knote.is_enabled) else {
-            return false;
+            return;
         };
         let number = knote.number;
+        // What fails here is found out by the next scan: an epoll that was not asked forgets nothing.
         match (knote.side(), knote.watched()) {
-            // What fails here is found out by the next scan: an epoll that was not asked forgets
-            // nothing.
-            (Some(side), _) => self.line_up_side(side, first, MANY).unwrap_or(true),
+            (Some(side), _) => drop(self.harvest_side(side, first)),
             // Only one look: those that are in the first epoll stay in its list until a scan takes
             // them.
             (None, Some((fd, _))) => {
-                linux::poll_now(fd, libc::POLLIN).is_ok_and(|ready| ready != 0)
-                    && self.enqueue(number)
+                if linux::poll_now(fd, libc::POLLIN).is_ok_and(|ready| ready != 0) {
+                    self.activate_ready(number);
+                }
             }
-            (None, None) => false,
+            (None, None) => {}
         }
     }
 
-    /// Adds the files whose offset was moved back since they were looked at.
-    fn line_up_files(&mut self) {
-        let moved_back = |&number: &u64| {
-            let key = self.keys.get(&number);
-            let knote = key.and_then(|key| self.knotes.get(key));
-            knote.is_some_and(|knote| knote.is_enabled && knote.has_moved_back())
+    /// Queues a knote: once until a scan has looked at it, however often it becomes true.
+    pub(super) fn activate(&mut self, number: u64) {
+        let key = self.keys.get(&number);
+        let Some(knote) = key.and_then(|key| self.knotes.get_mut(key)) else {
+            return;
         };
-        let numbers: Vec<u64> = self.files_read.iter().copied().filter(moved_back).collect();
-        for number in numbers {
-            self.enqueue(number);
+        if knote.is_enabled && !std::mem::replace(&mut knote.is_queued, true) {
+            self.active.push_back(number);
+            self.activations += 1;
         }
     }
 
-    /// Adds a knote to the end of the line, unless it is in it. Returns whether epoll does not tell
-    /// of it again.
-    pub(super) fn enqueue(&mut self, number: u64) -> bool {
-        let Some(knote) = self.knote_mut(number) else {
-            return false;
-        };
-        if std::mem::replace(&mut knote.is_queued, true) {
-            return false;
+    /// Queues a knote that epoll reports. What only a clock has moved must be true, too.
+    fn activate_ready(&mut self, number: u64) {
+        let key = self.keys.get(&number);
+        let knote = key.and_then(|key| self.knotes.get_mut(key));
+        let is_idle = |knote: &mut Knote| knote.has_clock() && matches!(knote.look(), Ok(None));
+        if !knote.is_some_and(is_idle) {
+            self.activate(number);
         }
-        let needs_bell = !knote.is_told_by_level();
-        self.active.push_back(number);
-        needs_bell
     }
 
-    /// Whether the line has a knote of which epoll does not tell again.
-    pub(super) fn needs_bell(&self) -> bool {
-        self.active.iter().any(|number| {
-            let key = self.keys.get(number);
-            let knote = key.and_then(|key| self.knotes.get(key));
-            knote.is_some_and(|knote| !knote.is_told_by_level())
-        })
+    /// Queues a knote to whose file something has happened, if it is what the knote is for.
+    fn activate_heard(&mut self, number: u64) {
+        if self.knote(number).is_some_and(Knote::is_true_in_memory) {
+            self.activate(number);
+        }
     }
 
-    fn knote_mut(&mut self, number: u64) -> Option<&mut Knote> {
-        self.knotes.get_mut(self.keys.get(&number)?)
+    fn knote(&self, number: u64) -> Option<&Knote> {
+        self.knotes.get(self.keys.get(&number)?)
     }
 
     /// Whether epoll does not know what a knote's number means by now, so that it is another file than the one
@@ -361,7 +338,7 @@ impl State {
         match failed {
             Some(error) => {
                 for number in numbers {
-                    self.enqueue(number);
+                    self.activate(number);
                 }
                 Err(error)
             }
@@ -414,6 +391,9 @@ impl State {
         if let Some(knote) = self.knotes.get_mut(&key) {
             knote.is_enabled = false;
             let number = knote.number;
+            if knote.is_queued {
+                self.active.retain(|&queued| queued != number);
+            }
             let _ = self.arm(key, first);
             self.keys.remove(&number);
             self.files.forget(number);
@@ -449,16 +429,12 @@ impl Knote {
         }
     }
 
-    /// Whether epoll goes on telling of it as long as it is true, so that no bell has to.
-    fn is_told_by_level(&self) -> bool {
+    /// Whether a clock says when to look at it: that it ticks does not mean that it is true.
+    fn has_clock(&self) -> bool {
         match &self.source {
-            // What they found is taken from their descriptors when they are looked at.
-            Source::Empty(_) => false,
-            Source::Timer(timer) => !timer.has_expired(),
-            _ => {
-                self.is_armed
-                    && self.watched().is_some_and(|(_, events)| events & libc::EPOLLET == 0)
-            }
+            Source::Descriptor(descriptor) => descriptor.has_clock(),
+            Source::Empty(_) => true,
+            _ => false,
         }
     }
 }

@@ -137,6 +137,7 @@ impl Adapter for EpollAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
+            edge_recheck: None,
             timeout_resolution: wakeful_kernel::epoll::resolution(),
             nests: true,
             scales: true,

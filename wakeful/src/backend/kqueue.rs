@@ -3,21 +3,22 @@
 //! Registrations are kept here as well: kqueue replaces where it should refuse, and a one-shot of two directions
 //! is two events to it, the second of which has to be kept silent.
 
+mod wake;
+
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::{AccessMode, Identity, into_high_number};
-use wakeful_kernel::kqueue::filter::{Direction, Except, Read, User, Write};
-use wakeful_kernel::kqueue::{
-    self, Change, ChangeError, Filter, FlagOperation, Kqueue, Mode, System,
-};
-use wakeful_kernel::pipe::pipe;
+use wakeful_kernel::descriptor::{AccessMode, Identity};
+use wakeful_kernel::kqueue::filter::{Direction, Except, Read, Write};
+use wakeful_kernel::kqueue::{self, Change, ChangeError, Filter, Kqueue, Mode, System};
 use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 
+use self::wake::Wake;
 use super::Adapter;
 use crate::event::Event;
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
@@ -30,6 +31,8 @@ pub(crate) struct KqueueAdapter {
     found: Mutex<Vec<kqueue::Event>>,
     wake: OnceLock<Wake>,
     creation: Mutex<()>,
+    /// Somebody else may be asleep on the descriptor.
+    is_lent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -46,21 +49,10 @@ struct Entry {
     /// What the kernel's events come with. None is used again, so that those of an earlier registration, which
     /// another thread has fetched already, are told from those of this.
     generation: usize,
+    /// The kernel has no such event of this descriptor: of a kqueue, for example, which is never writable.
+    lacks_write: bool,
+    lacks_except: bool,
 }
-
-/// What interrupts a wait. There is one; its filter and number tell it from registrations.
-#[derive(Debug)]
-enum Wake {
-    User,
-    /// Where the system has no such events, or an older version of it has not.
-    Pipe {
-        reader: OwnedFd,
-        writer: OwnedFd,
-    },
-}
-
-/// The number of the waker's user event, of which there are no others.
-const WAKE: usize = 0;
 
 impl KqueueAdapter {
     pub(super) fn new() -> io::Result<KqueueAdapter> {
@@ -70,6 +62,7 @@ impl KqueueAdapter {
             found: Mutex::default(),
             wake: OnceLock::new(),
             creation: Mutex::default(),
+            is_lent: AtomicBool::new(false),
         })
     }
 
@@ -79,8 +72,7 @@ impl KqueueAdapter {
 
     /// Whether the kernel still has what the table says: closing a descriptor deletes its events.
     fn is_current(&self, fd: RawFd, entry: Entry) -> bool {
-        let mut probes =
-            directions(fd, entry.interest).map(|it| Change::probe(it, entry.generation));
+        let mut probes = entry.directions(fd).map(|it| Change::probe(it, entry.generation));
         match probes.next() {
             Some(Ok(probe)) => self.kqueue.apply([probe]).is_ok(),
             _ => true,
@@ -88,12 +80,13 @@ impl KqueueAdapter {
     }
 
     /// Adds the directions of an interest, and deletes those of an earlier one that are not among them.
-    fn set(&self, fd: RawFd, entry: Entry, before: Option<Interest>) -> io::Result<()> {
-        let Entry { interest, generation, .. } = entry;
+    fn set(&self, fd: RawFd, entry: &mut Entry, before: Option<Entry>) -> io::Result<()> {
+        let Entry { interest, generation, .. } = *entry;
         // Not every kernel changes the mode of an event that there is.
-        let is_mode_kept = before.is_none_or(|before| before.trigger() == interest.trigger());
+        let is_mode_kept =
+            before.is_none_or(|before| before.interest.trigger() == interest.trigger());
         let stays = |it| is_mode_kept && directions(fd, interest).any(|wanted| wanted == it);
-        let earlier = before.into_iter().flat_map(|before| directions(fd, before));
+        let earlier = before.into_iter().flat_map(|before| before.directions(fd));
         let deletions = earlier.filter(|&it| !stays(it)).map(Change::delete);
         let deletion_count = deletions.clone().count();
         let additions =
@@ -107,15 +100,29 @@ impl KqueueAdapter {
             return Ok(());
         };
         let others_are_told = interest.is_readable() || interest.is_writable();
-        let is_harmless = |error: &ChangeError| match error.io_error().raw_os_error() {
-            // Its descriptor was closed, and another has the number.
-            Some(libc::ENOENT) => *error.index() < deletion_count,
-            // What old macOS says of a pipe whose other end is closed, having added the event.
-            Some(libc::EPIPE) => self.is_current(fd, entry),
-            // There is no out-of-band data of such a descriptor.
-            _ => *error.filter() == Some(Filter::Except) && others_are_told,
+        let is_file = || Identity::of(fd).is_ok_and(|it| it.is_regular_file_or_directory());
+        let mut is_harmless = |error: &ChangeError| {
+            let (errno, filter) = (error.io_error().raw_os_error(), *error.filter());
+            match (errno, filter) {
+                // Its descriptor was closed, and another has the number.
+                (Some(libc::ENOENT), _) => *error.index() < deletion_count,
+                // What old macOS says of a pipe whose other end is closed, having added the event.
+                (Some(libc::EPIPE), _) => self.is_current(fd, *entry),
+                // There is no out-of-band data of such a descriptor.
+                (_, Some(Filter::Except)) if others_are_told => {
+                    entry.lacks_except = true;
+                    true
+                }
+                // It can only be read, as a kqueue can. A file could be written to at any time.
+                (Some(libc::EINVAL), Some(Filter::Write)) if interest.is_readable() => {
+                    entry.lacks_write = !is_file();
+                    entry.lacks_write
+                }
+                _ => false,
+            }
         };
-        let Some(first) = error.errors().iter().find(|error| !is_harmless(error)) else {
+        let mut harmful = error.errors().iter().filter(|error| !is_harmless(error));
+        let Some(first) = harmful.next() else {
             return Ok(());
         };
         if before.is_none() {
@@ -182,10 +189,24 @@ impl KqueueAdapter {
         woken
     }
 
+    /// Whether a level was among what was found. Its knote stays queued, so that what comes after the source was drained is
+    /// no edge to an outer loop, unless this queue is asked once more.
+    fn has_level(&self, found: &[kqueue::Event]) -> bool {
+        let table = self.table();
+        let is_level = |fd| {
+            let entry = table.entries.get(&fd);
+            entry.is_some_and(|entry| entry.interest.trigger() == Trigger::Level)
+        };
+        let is_of_descriptor = |event: &&kqueue::Event| {
+            matches!(event.filter(), Some(Filter::Read | Filter::Write | Filter::Except))
+        };
+        found.iter().filter(is_of_descriptor).any(|event| is_level(event.ident() as RawFd))
+    }
+
     /// One direction of a one-shot was reported: the others are to be silent, too.
     fn silence(&self, event: &kqueue::Event, entry: Entry) {
         let fd = event.ident() as RawFd;
-        let others = directions(fd, entry.interest);
+        let others = entry.directions(fd);
         let others = others.filter(|it| Some(it.filter()) != event.filter());
         let silent = others.filter_map(|it| Change::disable(it, entry.generation).ok());
         // One that is not there went with its descriptor.
@@ -195,7 +216,7 @@ impl KqueueAdapter {
     /// Reports an end as often as the trigger wants. A filter for the end alone is an edge to the
     /// kernel until the end has come, so that other changes are not reported again and again.
     fn after_an_end(&self, fd: RawFd, entry: Entry) {
-        let all = || directions(fd, entry.interest);
+        let all = || entry.directions(fd);
         let _ = match entry.interest.trigger() {
             Trigger::Edge => Ok(()),
             Trigger::Level => self.kqueue.apply(
@@ -216,6 +237,9 @@ impl KqueueAdapter {
 
 impl Adapter for KqueueAdapter {
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        if fd == self.kqueue.as_fd().as_raw_fd() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let mut table = self.table();
         if let Some(&entry) = table.entries.get(&fd) {
             if self.is_current(fd, entry) {
@@ -223,25 +247,25 @@ impl Adapter for KqueueAdapter {
             }
             table.entries.remove(&fd);
         }
-        let entry = table.entry(token, interest);
-        self.set(fd, entry, None)?;
+        let mut entry = table.entry(token, interest);
+        self.set(fd, &mut entry, None)?;
         table.entries.insert(fd, entry);
         Ok(())
     }
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut table = self.table();
-        let before = table.entries.get(&fd).ok_or_else(missing)?.interest;
-        let entry = table.entry(token, interest);
-        self.set(fd, entry, Some(before))?;
+        let before = *table.entries.get(&fd).ok_or_else(|| missing(fd))?;
+        let mut entry = table.entry(token, interest);
+        self.set(fd, &mut entry, Some(before))?;
         table.entries.insert(fd, entry);
         Ok(())
     }
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut table = self.table();
-        let Entry { interest, .. } = table.entries.remove(&fd).ok_or_else(missing)?;
-        Ok(self.kqueue.apply(directions(fd, interest).filter_map(|it| Change::delete(it).ok()))?)
+        let entry = table.entries.remove(&fd).ok_or_else(|| missing(fd))?;
+        Ok(self.kqueue.apply(entry.directions(fd).filter_map(|it| Change::delete(it).ok()))?)
     }
 
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
@@ -258,6 +282,9 @@ impl Adapter for KqueueAdapter {
             found.reserve(room);
             let count = self.kqueue.wait_for_some(&mut found, room, left)?;
             let woken = self.take(&found, events);
+            if self.is_lent.load(Ordering::Relaxed) && self.has_level(&found) {
+                self.rewake();
+            }
             if count == 0 || woken || events.len() > before {
                 return Ok(woken);
             }
@@ -270,38 +297,27 @@ impl Adapter for KqueueAdapter {
 
     fn prepare_wake(&self) -> io::Result<()> {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.wake.get().is_some() {
-            return Ok(());
+        if self.wake.get().is_none() {
+            let _ = self.wake.set(Wake::new(&self.kqueue)?);
         }
-        let user = Change::add(User::new(WAKE), Mode::Clear, 0);
-        if user.is_ok_and(|user| self.kqueue.apply([user]).is_ok()) {
-            let _ = self.wake.set(Wake::User);
-            return Ok(());
-        }
-        let (reader, writer) = pipe()?;
-        let (reader, writer) = (into_high_number(reader), into_high_number(writer));
-        self.kqueue.apply([Change::add(Read::new(&reader), Mode::Clear, 0)?])?;
-        let _ = self.wake.set(Wake::Pipe { reader, writer });
         Ok(())
     }
 
     fn wake(&self) -> io::Result<()> {
         match self.wake.get() {
             None => Ok(()),
-            Some(Wake::User) => {
-                Ok(self.kqueue.apply([Change::trigger(WAKE, FlagOperation::Keep, 0)?])?)
-            }
-            Some(Wake::Pipe { writer, .. }) => {
-                match wakeful_kernel::descriptor::write(writer, &[1]) {
-                    // Full of wake-ups, hence readable.
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-                    result => result.map(drop),
-                }
-            }
+            Some(wake) => wake.wake(&self.kqueue, self.is_lent.load(Ordering::SeqCst)),
         }
     }
 
+    fn rewake(&self) {
+        // It fails for want of memory or descriptors; the outer loop hears of what comes next.
+        let _ = self.prepare_wake();
+        let _ = self.wake.get().map(|wake| wake.pulse(&self.kqueue));
+    }
+
     fn descriptor(&self) -> BorrowedFd<'_> {
+        self.is_lent.store(true, Ordering::SeqCst);
         self.kqueue.as_fd()
     }
 
@@ -313,6 +329,7 @@ impl Adapter for KqueueAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
+            edge_recheck: None,
             timeout_resolution: Duration::from_nanos(1),
             nests: true,
             scales: true,
@@ -326,12 +343,27 @@ impl Adapter for KqueueAdapter {
 impl Table {
     fn entry(&mut self, token: Token, interest: Interest) -> Entry {
         self.next = self.next.wrapping_add(1);
-        Entry { token, interest, generation: self.next }
+        let (generation, lacks_write, lacks_except) = (self.next, false, false);
+        Entry { token, interest, generation, lacks_write, lacks_except }
     }
 }
 
-fn missing() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENOENT)
+impl Entry {
+    /// The events that the kernel has of it.
+    fn directions(&self, fd: RawFd) -> impl Iterator<Item = Direction> + Clone + use<> {
+        let Entry { interest, lacks_write, lacks_except, .. } = *self;
+        directions(fd, interest).filter(move |it| match it.filter() {
+            Filter::Write => !lacks_write,
+            Filter::Except => !lacks_except,
+            _ => true,
+        })
+    }
+}
+
+/// As epoll says it: the number is not open, or its file is not registered.
+fn missing(fd: RawFd) -> io::Error {
+    let is_open = Identity::of(fd).map(|_| io::Error::from_raw_os_error(libc::ENOENT));
+    is_open.unwrap_or_else(io::Error::from)
 }
 
 /// Returns what an event says; `None` if that is nothing to an interest that waits for the end
@@ -378,24 +410,6 @@ fn end_of_pipe(fd: RawFd, interest: Interest, ready: Readiness) -> Readiness {
         // Either end, where pipes go both ways: a writing end is not registered for reading.
         _ if ready == Readiness::OUT && !interest.is_readable() => ready | Readiness::ERR,
         _ => ready | Readiness::HUP,
-    }
-}
-
-impl Wake {
-    /// Whether the event comes from it; if so, it is made ready for the next.
-    fn sent(&self, event: &kqueue::Event) -> bool {
-        match self {
-            Wake::User => event.filter() == Some(Filter::User),
-            Wake::Pipe { reader, .. } => {
-                let is_it = event.ident() == reader.as_raw_fd() as usize;
-                let mut buffer = [0; 64];
-                while is_it
-                    && matches!(wakeful_kernel::descriptor::read(reader, &mut buffer), Ok(64))
-                {
-                }
-                is_it
-            }
-        }
     }
 }
 

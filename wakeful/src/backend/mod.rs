@@ -17,6 +17,7 @@ mod epoll;
 mod event_port;
 #[cfg(backend = "kqueue")]
 mod kqueue;
+mod nesting;
 mod poll;
 mod rearming;
 
@@ -84,7 +85,8 @@ pub(crate) fn create(backend: Backend) -> io::Result<Selected> {
 /// What a backend owes the poller above it.
 ///
 /// - Errors are the operating system's, untouched: `EEXIST` for a second registration of a
-///   descriptor, `ENOENT` for one that is not registered, `EPERM` for a file that cannot be polled.
+///   descriptor, `ENOENT` for one that is not registered, `EBADF` for one that is not open, `EPERM` for a
+///   file that cannot be polled, `EINVAL` for the poller itself, `ELOOP` for one that waits for the poller.
 /// - Every trigger works, native or emulated, and errors and hang-ups are always reported.
 /// - All methods may be called while another thread waits, and take effect on that wait.
 /// - A token comes back as it was given, all its bits.
@@ -92,10 +94,16 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Starts to report a descriptor. If it is ready already, that counts as an edge.
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()>;
 
+    /// As [`register`](Adapter::register), of a descriptor that others read, write and close without a word.
+    fn register_bare(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.register(fd, token, interest)
+    }
+
     /// Replaces token and interest, and arms anew whatever was silent.
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()>;
 
-    /// Ends the registration: no wait that begins after this returns reports it.
+    /// Ends the registration: no wait that begins after this returns reports it, and no wait that is under way
+    /// holds the file open.
     fn deregister(&self, fd: RawFd) -> io::Result<()>;
 
     /// Whether a change of an interest, from one that is no one-shot to another, is worth to be put off: it is a system
@@ -126,6 +134,9 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
         Ok(())
     }
 
+    /// A wait has perhaps left something: an outer loop that waits for edges of the descriptor is to look again.
+    fn rewake(&self) {}
+
     /// The descriptor that is readable while a wait would return at once; see
     /// [`Capabilities::nests`] for its limits.
     fn descriptor(&self) -> BorrowedFd<'_>;
@@ -148,6 +159,11 @@ impl Adapter for Selected {
     #[inline]
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         either!(self, adapter => adapter.register(fd, token, interest))
+    }
+
+    #[inline]
+    fn register_bare(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        either!(self, adapter => adapter.register_bare(fd, token, interest))
     }
 
     #[inline]
@@ -185,6 +201,10 @@ impl Adapter for Selected {
 
     fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
         either!(self, adapter => adapter.release_token(has_woken))
+    }
+
+    fn rewake(&self) {
+        either!(self, adapter => adapter.rewake());
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {

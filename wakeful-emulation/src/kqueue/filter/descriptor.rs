@@ -1,10 +1,12 @@
 //! `EVFILT_READ`, `EVFILT_WRITE` and `EVFILT_EXCEPT`: what poll(2) says of a descriptor, and how many bytes there are.
 
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::kqueue::abi::{self, kevent};
 use crate::kqueue::knote::Found;
+use crate::kqueue::{QUEUES, Queue};
 use crate::linux::{self, Errno, Identity, Result};
 
 #[derive(Debug)]
@@ -30,6 +32,10 @@ pub(in crate::kqueue) struct Descriptor {
     /// poll(2) says something of it that is no event here: epoll is asked for edges, because it
     /// would tell of that without end.
     is_quiet: bool,
+    /// Of a kqueue: how often a knote had been queued in it when it was looked at last, and when it was reported
+    /// last, as far as `EV_CLEAR` is concerned.
+    activations: u64,
+    reported: Option<u64>,
 }
 
 /// How long to wait before looking again whether there is room enough.
@@ -52,7 +58,8 @@ impl Descriptor {
             abi::EVFILT_WRITE => Direction::Write,
             _ => Direction::Except,
         };
-        if is_file && direction == Direction::Except {
+        let is_kqueue = nested(fd, &identity)?.is_some();
+        if is_file && direction == Direction::Except || is_kqueue && direction != Direction::Read {
             return Err(Errno(libc::EINVAL));
         }
         let is_stream = identity.kind == libc::S_IFSOCK
@@ -71,6 +78,8 @@ impl Descriptor {
             offset: if is_file { linux::offset(fd)? } else { 0 },
             is_listener,
             is_quiet: false,
+            activations: 0,
+            reported: None,
         };
         new.change(change);
         if new.low_water.is_some() && direction == Direction::Write {
@@ -82,6 +91,10 @@ impl Descriptor {
     }
 
     pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
+        if change.flags & (abi::EV_ADD | abi::EV_ENABLE) != 0 {
+            // It is looked at again.
+            self.reported = None;
+        }
         if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
             self.low_water = (change.fflags & abi::NOTE_LOWAT != 0).then_some(change.data);
             self.is_always_ready = match self.direction {
@@ -126,6 +139,11 @@ impl Descriptor {
         (self.is_file && self.direction == Direction::Read).then_some((self.fd, libc::IN_MODIFY))
     }
 
+    /// Whether it is looked at by the clock.
+    pub(in crate::kqueue) fn has_clock(&self) -> bool {
+        self.clock.is_some()
+    }
+
     /// Whether it is to be looked at without epoll's saying so.
     pub(in crate::kqueue) fn is_file(&self) -> bool {
         self.is_file
@@ -141,6 +159,9 @@ impl Descriptor {
         if self.is_file {
             self.offset = linux::offset(self.fd)?;
             return self.look_at_file();
+        }
+        if let Some(kqueue) = nested(self.fd, &self.identity)? {
+            return self.look_at_kqueue(&kqueue);
         }
         let events = match self.direction {
             Direction::Read => libc::POLLIN | libc::POLLRDHUP,
@@ -223,9 +244,20 @@ impl Descriptor {
         Ok((data != 0 || self.is_always_ready).then_some(Found { data, ..Found::default() }))
     }
 
+    /// It is ready while knotes are queued in it, whether they still are true or not: that is found out by asking it.
+    /// With `EV_CLEAR` it is reported when one more is queued.
+    fn look_at_kqueue(&mut self, kqueue: &Queue) -> Result<Option<Found>> {
+        let (activations, count) = kqueue.queued()?;
+        self.activations = activations;
+        let is_new = self.reported != Some(activations);
+        let data = i64::try_from(count).unwrap_or(i64::MAX);
+        Ok((data > 0 && is_new).then_some(Found { data, ..Found::default() }))
+    }
+
     /// It was reported.
     pub(in crate::kqueue) fn clear(&mut self) {
         self.was_reported = self.clock.is_some();
+        self.reported = Some(self.activations);
     }
 
     fn readable(&self) -> i64 {
@@ -268,4 +300,9 @@ impl Descriptor {
         };
         space.map_or(1, |space| i64::from(space.max(0)))
     }
+}
+
+/// Returns the kqueue that a descriptor is, if it is one. An epoll has no type of file.
+fn nested(fd: RawFd, identity: &Identity) -> Result<Option<Arc<Queue>>> {
+    if identity.kind == 0 { QUEUES.find(fd) } else { Ok(None) }
 }

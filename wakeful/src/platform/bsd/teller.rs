@@ -47,8 +47,10 @@ impl Teller {
 
     /// Is readable, though nothing has happened.
     pub(super) fn nudge(&self) {
-        if let Ok(soon) = Change::add(Timer::after(0, Duration::ZERO), Mode::Oneshot, 0) {
-            let _ = self.0.apply([soon]);
+        let soon = Timer::after(0, Duration::ZERO);
+        if let (Ok(delete), Ok(add)) = (Change::delete(soon), Change::add(soon, Mode::Oneshot, 0)) {
+            // One that has run out and was not fetched would be no edge.
+            let _ = self.0.apply([delete, add]);
         }
     }
 
