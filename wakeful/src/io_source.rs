@@ -62,6 +62,21 @@ impl<T: AsFd> IoSource<T> {
         result
     }
 
+    /// Runs a read that takes nothing. What it found is still there, and the pollers find out what
+    /// comes on top of it.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn peek<R>(&self, peek: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+        let result = peek(self.get());
+        if rearm::is_in_use() {
+            match &result {
+                Ok(_) => rearm::rearm(self.raw_fd(), Direction::Read, Cause::Failed),
+                Err(error) => self.failed(Direction::Read, error),
+            }
+        }
+        result
+    }
+
     /// Runs a read or a write of this many bytes.
     ///
     /// One that moves fewer has drained the source as well. Callers may rely on it, as on a kernel

@@ -50,9 +50,18 @@ use crate::{Backend, Capabilities, Events, Registry, backend};
 ///
 /// # A poll of polls
 ///
-/// A `Poll` is a [`Source`](crate::event::Source), and lends out its descriptor: another loop can wait
-/// for it. It is readable while a poll of it would bring events, or, where [`Capabilities::nests`] is
-/// false, wake-ups. From then on the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
+/// A `Poll` is a [`Source`](crate::event::Source), and lends out its descriptor: another loop can
+/// wait for it. From then on the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
+/// When the descriptor is readable depends on the backend:
+///
+/// - **epoll**: while a poll would bring events.
+/// - **kqueue**: the same. To an outer kqueue with an edge trigger it becomes readable once, and
+///   again after it was polled.
+/// - **event ports**: the same, and sometimes for what was drained since: a poll then brings
+///   nothing. An edge that only a recheck finds ([`Capabilities::edge_recheck`]) does not make it
+///   readable.
+/// - **poll(2)**: after a wake-up, and for nothing else ([`Capabilities::nests`] is false).
+///
 /// It does not tell of [timers](Poll::timers): wait no longer than until their
 /// [`next_deadline`](Timers::next_deadline).
 ///

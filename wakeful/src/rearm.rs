@@ -43,7 +43,8 @@ impl Direction {
 pub(crate) enum Cause {
     /// An operation would have blocked, or moved less than it was asked to.
     Drained,
-    /// An operation failed otherwise, which may have taken an error, and may have left something.
+    /// An operation failed otherwise, which may have taken an error, and may have left something;
+    /// or it took nothing, and has left all.
     Failed,
     /// The pending error was taken, or the end was read, which stays in most sources, but not in
     /// all.

@@ -53,62 +53,62 @@ pub(crate) fn name_of(trigger: Trigger) -> &'static str {
 }
 
 /// Compares two traces of a combination, phase by phase, and returns the differences.
-///
-/// What one of them refuses to register cannot be compared further. With an edge, what was reported
-/// before and not drained since may be repeated or not: epoll says everything that holds whenever
-/// anything changes. So only news is compared, and that there is an event at all where epoll is
-/// silent.
 pub(crate) fn compare(
     (backend, kind, state): (Backend, &Kind, &State),
     of: &Combination,
     epoll: &Trace,
     other: &Trace,
 ) -> Vec<Difference> {
+    let all = PHASES.into_iter().zip(missing_and_extra(of, epoll, other));
+    let different = all.filter(|(_, (missing, extra))| !missing.is_empty() || !extra.is_empty());
+    different
+        .map(|(phase, (missing, extra))| Difference {
+            backend: backend.name(),
+            kind: kind.name,
+            state: state.name,
+            order: of.order,
+            handling: of.handling,
+            interest: format!("{:?}", of.interest.with_trigger(Trigger::Edge)),
+            trigger: name_of(of.interest.trigger()),
+            phase,
+            missing,
+            extra,
+        })
+        .collect()
+}
+
+/// Returns what the other does not say, and what it says beyond epoll, phase by phase.
+///
+/// What one of them refuses to register cannot be compared further. With an edge, what was reported
+/// before and still holds may be repeated or not: epoll says everything that holds whenever
+/// anything changes. So only news is compared, and that there is an event at all where epoll is
+/// silent, unless the other rechecks its edges.
+pub(crate) fn missing_and_extra(
+    of: &Combination,
+    epoll: &Trace,
+    other: &Trace,
+) -> [(Report, Report); PHASES.len()] {
     let is_edge = of.interest.trigger() == Trigger::Edge;
     let (mut known_of_epoll, mut known) = (Report::empty(), Report::empty());
-    let mut found = Vec::new();
-    for (phase, (&expected, &said)) in PHASES.into_iter().zip(epoll.iter().zip(other)) {
-        let is_ended = known.contains(Report::READ_CLOSED) && kind.ends_for_good;
-        let forgotten = match phase {
-            Phase::Reregistered => Report::all(),
-            Phase::Drained if of.handling == Handling::Left => Report::empty(),
-            Phase::Drained if is_ended => Report::PRIORITY | Report::ERROR,
-            Phase::Drained => Report::READABLE | Report::PRIORITY | Report::ERROR,
-            Phase::Happened if state.fills => Report::WRITABLE,
-            _ => Report::empty(),
-        };
-        known_of_epoll -= forgotten;
-        known -= forgotten;
+    let mut found = [(Report::empty(), Report::empty()); PHASES.len()];
+    for (index, place) in found.iter_mut().enumerate() {
+        let (expected, said) = (epoll.reports[index], other.reports[index]);
+        known_of_epoll -= epoll.forgotten[index];
+        known -= other.forgotten[index];
         let (mut missing, mut extra) = (expected - said, said - expected);
-        let is_refused = (expected | said).contains(Report::REFUSED);
-        if is_refused {
-            missing &= Report::REFUSED;
-            extra &= Report::REFUSED;
-        } else if is_edge {
+        if (expected | said).contains(Report::REFUSED) {
+            *place = (missing & Report::REFUSED, extra & Report::REFUSED);
+            break;
+        }
+        if is_edge {
             missing -= known_of_epoll | known | Report::EVENT;
-            let is_spurious = extra.contains(Report::EVENT);
+            let is_spurious = extra.contains(Report::EVENT) && !other.rechecks;
             extra -= known_of_epoll | known;
             extra.set(Report::EVENT, is_spurious);
             known_of_epoll |= expected - Report::EVENT;
             known |= said - Report::EVENT;
         }
-        if !missing.is_empty() || !extra.is_empty() {
-            found.push(Difference {
-                backend: backend.name(),
-                kind: kind.name,
-                state: state.name,
-                order: of.order,
-                handling: of.handling,
-                interest: format!("{:?}", of.interest.with_trigger(Trigger::Edge)),
-                trigger: name_of(of.interest.trigger()),
-                phase,
-                missing,
-                extra,
-            });
-        }
-        if is_refused {
-            break;
-        }
+        *place = (missing, extra);
     }
     found
 }

@@ -32,10 +32,10 @@ const OTHERS: [Backend; 3] = [Backend::Kqueue, Backend::EventPorts, Backend::Pol
 const RUNS: usize = 5;
 
 fn differences_once(kind: &Kind, state: &State) -> BTreeSet<Difference> {
-    let epoll = run(Backend::Epoll, kind, state);
+    let epoll = run(Backend::Epoll, kind, state, None);
     let mut found = BTreeSet::new();
     for backend in OTHERS {
-        let traces = run(backend, kind, state);
+        let traces = run(backend, kind, state, Some(&epoll));
         for (of, (epoll, other)) in combinations().iter().zip(epoll.iter().zip(&traces)) {
             found.extend(compare((backend, kind, state), of, epoll, other));
         }

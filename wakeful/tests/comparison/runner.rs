@@ -6,9 +6,10 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use wakeful::event::Event;
-use wakeful::{Backend, Events, Interest, Poll, Token, Trigger};
+use wakeful::{Backend, EdgeRule, Events, Interest, Poll, Token, Trigger};
 use wakeful_kernel::readiness::Readiness;
 
+use crate::differences::missing_and_extra;
 use crate::states::{Kind, State};
 use crate::world::World;
 
@@ -162,17 +163,35 @@ pub(crate) fn combinations() -> Vec<Combination> {
     all
 }
 
-/// What is reported, phase by phase.
-pub(crate) type Trace = [Report; PHASES.len()];
+/// What is reported.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trace {
+    /// Phase by phase.
+    pub reports: [Report; PHASES.len()],
+    /// What of the earlier reports did not hold any more before the poll of each phase.
+    pub forgotten: [Report; PHASES.len()],
+    /// The backend rechecks its edges: some come late, and some twice.
+    pub rechecks: bool,
+}
 
-/// Runs every combination of this state on a backend, all of them in one poller.
-pub(crate) fn run(backend: Backend, kind: &Kind, state: &State) -> Vec<Trace> {
+/// Runs every combination of this state on a backend, all of them in one poller. What epoll has
+/// reported is waited for.
+pub(crate) fn run(
+    backend: Backend,
+    kind: &Kind,
+    state: &State,
+    epoll: Option<&[Trace]>,
+) -> Vec<Trace> {
+    let poll = Poll::builder().backend(backend).build().unwrap();
+    let rechecks = poll.capabilities().edge_rule == EdgeRule::AfterWouldBlock;
     let mut runs = Runs {
-        poll: Poll::builder().backend(backend).build().unwrap(),
+        poll,
+        epoll,
+        rechecks,
         events: Events::with_capacity(256),
         all: (0..)
             .zip(combinations())
-            .map(|(index, of)| Run::new(Token(index), of, kind))
+            .map(|(index, of)| Run::new(Token(index), of, kind, rechecks))
             .collect(),
     };
     for run in &mut runs.all {
@@ -189,8 +208,8 @@ pub(crate) fn run(backend: Backend, kind: &Kind, state: &State) -> Vec<Trace> {
     }
     if state.fills {
         fill(&mut runs.all);
-    }
-    if !state.fills {
+        runs.all.iter_mut().for_each(|run| run.forget(Phase::Happened, Report::WRITABLE));
+    } else {
         runs.all.iter().for_each(|run| run.world.settle_answers());
     }
     for run in &mut runs.all {
@@ -206,7 +225,8 @@ pub(crate) fn run(backend: Backend, kind: &Kind, state: &State) -> Vec<Trace> {
             continue;
         }
         run.world.drain();
-        if run.of.interest.trigger() == Trigger::Edge && run.world.source.is_bare() {
+        run.forget(Phase::Drained, run.world.is_over());
+        if run.is_edge() && run.world.source.is_bare() {
             run.reregister(&runs.poll, Phase::Drained);
         }
     }
@@ -215,6 +235,7 @@ pub(crate) fn run(backend: Backend, kind: &Kind, state: &State) -> Vec<Trace> {
     runs.all.iter().for_each(|run| run.world.settle(state.next_settled));
     runs.poll(Phase::Next);
     for run in &mut runs.all {
+        run.forget(Phase::Reregistered, Report::all());
         run.reregister(&runs.poll, Phase::Reregistered);
     }
     runs.poll(Phase::Reregistered);
@@ -228,8 +249,10 @@ pub(crate) fn run(backend: Backend, kind: &Kind, state: &State) -> Vec<Trace> {
     runs.all.into_iter().map(|run| run.trace).collect()
 }
 
-struct Runs {
+struct Runs<'epoll> {
     poll: Poll,
+    epoll: Option<&'epoll [Trace]>,
+    rechecks: bool,
     events: Events,
     all: Vec<Run>,
 }
@@ -265,22 +288,57 @@ fn fill(all: &mut [Run]) {
 /// is busy.
 const SETTLING: Duration = Duration::from_micros(100);
 
-impl Runs {
+/// As late as an edge may be that is found by rechecking.
+const LATEST: Duration = Duration::from_millis(300);
+
+impl Runs<'_> {
     fn poll(&mut self, phase: Phase) {
         std::thread::sleep(SETTLING);
         self.poll.poll(&mut self.events, Some(Duration::ZERO)).unwrap();
         for event in &self.events {
-            let report = &mut self.all[event.token().0].trace[phase as usize];
+            let report = &mut self.all[event.token().0].trace.reports[phase as usize];
             let is_second = report.contains(Report::EVENT);
             *report |= Report::of(event);
             report.set(Report::TWO_EVENTS, is_second);
         }
+        let start = Instant::now();
+        while self.is_edge_missing(phase) && start.elapsed() < LATEST {
+            std::thread::sleep(Duration::from_millis(1));
+            self.poll.poll(&mut self.events, Some(Duration::ZERO)).unwrap();
+            for event in &self.events {
+                let run = &mut self.all[event.token().0];
+                if run.is_edge() {
+                    run.trace.reports[phase as usize] |= Report::of(event);
+                }
+            }
+        }
+    }
+
+    fn is_edge_missing(&self, phase: Phase) -> bool {
+        let Some(epoll) = self.epoll.filter(|_| self.rechecks) else {
+            return false;
+        };
+        self.all.iter().zip(epoll).any(|(run, epoll)| {
+            // Whether it is closed follows from the rest.
+            let missing = || missing_and_extra(&run.of, epoll, &run.trace)[phase as usize].0;
+            let unawaited = Report::WRITE_CLOSED | Report::REFUSED;
+            run.is_edge() && run.is_registered && !(missing() - unawaited).is_empty()
+        })
     }
 }
 
 impl Run {
-    fn new(token: Token, of: Combination, kind: &Kind) -> Run {
-        Run { token, of, world: (kind.make)(), is_registered: false, trace: Trace::default() }
+    fn new(token: Token, of: Combination, kind: &Kind, rechecks: bool) -> Run {
+        let trace = Trace { rechecks, ..Trace::default() };
+        Run { token, of, world: (kind.make)(), is_registered: false, trace }
+    }
+
+    fn is_edge(&self) -> bool {
+        self.of.interest.trigger() == Trigger::Edge
+    }
+
+    fn forget(&mut self, phase: Phase, what: Report) {
+        self.trace.forgotten[phase as usize] = what;
     }
 
     fn is_oneshot(&self) -> bool {
@@ -304,7 +362,7 @@ impl Run {
 
     fn note(&mut self, result: io::Result<()>, phase: Phase) {
         if let Err(error) = result {
-            self.trace[phase as usize] |= Report::of_error(&error);
+            self.trace.reports[phase as usize] |= Report::of_error(&error);
         }
     }
 }

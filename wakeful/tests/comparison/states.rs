@@ -12,8 +12,6 @@ pub(crate) struct Kind {
     pub name: &'static str,
     pub make: fn() -> World,
     pub states: Vec<State>,
-    /// Once nothing more comes, nothing ever will.
-    pub ends_for_good: bool,
 }
 
 /// What happens to a descriptor, and what happens next, after it was drained.
@@ -327,10 +325,7 @@ fn unconnected() -> Vec<State> {
 
 /// All of them.
 pub(crate) fn all() -> Vec<Kind> {
-    let kind = |name: &'static str, make, states| {
-        let is_reopened = name.starts_with("FIFO") || name.contains("terminal");
-        Kind { name, make, states, ends_for_good: !is_reopened }
-    };
+    let kind = |name, make, states| Kind { name, make, states };
     vec![
         kind("TCP stream", make::tcp_stream, tcp_stream()),
         kind("TCP stream, bare", make::bare_tcp_stream, tcp_stream()),

@@ -18,6 +18,7 @@ use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 
 use crate::common::subject::{Bare, Endpoint};
+use crate::runner::Report;
 
 /// How an operation that ended with zero bytes is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,6 +166,18 @@ impl World {
                 _ => {}
             }
         }
+    }
+
+    /// What poll(2) does not say of the source any more.
+    pub(crate) fn is_over(&self) -> Report {
+        let holds = self.state(Readiness::IN | Readiness::PRI);
+        let all = [
+            (Readiness::IN, Report::READABLE),
+            (Readiness::PRI, Report::PRIORITY),
+            (Readiness::ERR, Report::ERROR),
+        ];
+        let is_over = all.iter().filter(|(bit, _)| !holds.contains(*bit));
+        is_over.fold(Report::empty(), |over, &(_, report)| over | report)
     }
 
     /// What poll(2) says of the source.
