@@ -132,6 +132,7 @@ impl SignalCounter {
     /// `EMFILE`, `ENFILE`.
     pub fn new() -> Result<SignalCounter, CreateError> {
         let (reader, writer) = pipe()?;
+        let writer = descriptor::into_high_number(writer);
         let node = Node::claim();
         for (wanted, count) in node.wanted.iter().zip(&node.counts) {
             wanted.store(false, Ordering::SeqCst);

@@ -227,9 +227,8 @@ impl Knote {
                 Source::Operation(operation) => operation.look().is_some(),
                 Source::User(user) => user.look().is_some(),
                 Source::Vnode(vnode) => vnode.has_found(),
-                Source::Empty(_) | Source::Process(_) | Source::Signal(_) | Source::Timer(_) => {
-                    false
-                }
+                Source::Timer(timer) => timer.has_expired(),
+                Source::Empty(_) | Source::Process(_) | Source::Signal(_) => false,
             }
     }
 

@@ -303,7 +303,7 @@ impl Queue {
                     if state.is_stranger(key) {
                         state.remove(key, self.fd);
                     } else if is_armed_otherwise {
-                        let _ = state.arm(key, self.fd);
+                        state.arm_again(key, self.fd);
                     }
                     continue;
                 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::abi;
+use super::clocks::{self, Clocks};
 use super::knote::{Key, Knote, Source};
 use crate::files::Files;
 use crate::linux::{self, Control, Errno, Result};
@@ -14,7 +15,7 @@ const READS: u64 = 1;
 const WRITES: u64 = 2;
 const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
-const FIRST_KNOTE: u64 = 5;
+const FIRST_KNOTE: u64 = clocks::REALTIME + 1;
 
 /// How many events epoll is asked for in one go.
 const MOST: usize = 1024;
@@ -26,6 +27,8 @@ pub(super) struct State {
     /// processes, too.
     sides: BTreeMap<u64, OwnedFd>,
     bell: RawFd,
+    /// In `READS`, too.
+    clocks: Clocks,
     pub(super) files: Files,
     pub(super) knotes: HashMap<Key, Knote>,
     pub(super) keys: HashMap<u64, Key>,
@@ -55,6 +58,7 @@ impl State {
         let mut state = State {
             sides: BTreeMap::new(),
             bell: bell.as_raw_fd(),
+            clocks: Clocks::default(),
             files: Files::default(),
             knotes: HashMap::new(),
             keys: HashMap::new(),
@@ -99,6 +103,7 @@ impl State {
             self.harvest_files()?;
         }
         self.harvest_signals();
+        self.clocks.settle()?;
         let mut has_sides = false;
         for number in linux::ready(first, MOST)? {
             match number {
@@ -123,15 +128,42 @@ impl State {
     fn harvest_side(&mut self, side: u64, first: RawFd) -> Result<()> {
         let epoll = self.sides.get(&side).map(AsRawFd::as_raw_fd);
         let found = epoll.map(|epoll| linux::ready(epoll, MOST)).transpose()?.unwrap_or_default();
-        let has_stranger = found.iter().any(|number| !self.keys.contains_key(number));
+        let is_stranger = |number: &u64| *number >= FIRST_KNOTE && !self.keys.contains_key(number);
+        let has_stranger = found.iter().any(is_stranger);
         for number in found {
-            self.activate_ready(number);
+            match number {
+                clocks::MONOTONIC | clocks::REALTIME => self.harvest_clock(number)?,
+                number => self.activate_ready(number),
+            }
         }
         if has_stranger {
             // Without descriptors for it, it is tried again the next time.
             let _ = self.make_anew(side, first);
         }
         Ok(())
+    }
+
+    /// Queues the timers that have no timerfd of their own, and are due.
+    fn harvest_clock(&mut self, clock: u64) -> Result<()> {
+        let mut failed = None;
+        for (due, number) in self.clocks.take(clock)? {
+            let key = self.keys.get(&number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Timer(timer)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            let expired = timer.expire(due);
+            let next = timer.shared_deadline();
+            match expired {
+                Ok(false) => continue,
+                Ok(true) => self.activate(number),
+                Err(error) => failed = Some(error),
+            }
+            if let Some((clock, deadline)) = next {
+                failed = self.clocks.insert(clock, deadline, number).err().or(failed);
+            }
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     /// Queues the knotes of the files to which something has happened.
@@ -252,6 +284,9 @@ impl State {
         let epoll = linux::epoll(libc::EPOLL_CLOEXEC)?;
         if side == READS {
             linux::control(epoll.as_raw_fd(), Control::Add, self.bell, 0, BELL)?;
+            for (fd, number) in self.clocks.fds() {
+                linux::control(epoll.as_raw_fd(), Control::Add, fd, libc::EPOLLIN, number)?;
+            }
         }
         Ok(epoll)
     }
@@ -277,9 +312,7 @@ impl State {
             if knote.side() == Some(side) {
                 knote.is_armed = false;
                 // One that was closed meanwhile is found out when it is looked at.
-                if self.arm(key, first).is_err() {
-                    self.untold.push(key);
-                }
+                self.arm_again(key, first);
             }
         }
         Ok(())
@@ -376,6 +409,7 @@ impl State {
             Some(side) => self.epoll_of(side, first)?,
             None => first,
         };
+        self.arm_clock(key, epoll)?;
         let Some(knote) = self.knotes.get_mut(&key) else {
             return Ok(());
         };
@@ -408,6 +442,31 @@ impl State {
         result
     }
 
+    /// As [`arm`](State::arm), if not now, then before the next scan.
+    pub(super) fn arm_again(&mut self, key: Key, first: RawFd) {
+        if self.arm(key, first).is_err() {
+            self.untold.push(key);
+        }
+    }
+
+    /// Has the timerfd of its clock expire for a timer that has none of its own.
+    fn arm_clock(&mut self, key: Key, epoll: RawFd) -> Result<()> {
+        let Some(Knote { source: Source::Timer(timer), number, .. }) = self.knotes.get(&key) else {
+            return Ok(());
+        };
+        let (Some((clock, deadline)), number) = (timer.shared_deadline(), *number) else {
+            return Ok(());
+        };
+        if let Some(fd) = self.clocks.open(clock)? {
+            let number = clocks::number(clock);
+            if let Err(error) = linux::control(epoll, Control::Add, fd, libc::EPOLLIN, number) {
+                self.clocks.close(clock);
+                return Err(error);
+            }
+        }
+        self.clocks.insert(clock, deadline, number)
+    }
+
     pub(super) fn remove(&mut self, key: Key, first: RawFd) {
         if let Some(knote) = self.knotes.get_mut(&key) {
             knote.is_enabled = false;
@@ -415,7 +474,9 @@ impl State {
             if knote.is_queued {
                 self.active.retain(|&queued| queued != number);
             }
-            let _ = self.arm(key, first);
+            if knote.watched().is_some() {
+                let _ = self.arm(key, first);
+            }
             self.keys.remove(&number);
             self.files.forget(number);
             self.files_read.remove(&number);
@@ -444,7 +505,7 @@ impl Knote {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
             Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
-            Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
+            Source::Timer(timer) => timer.raw_fd().map(|fd| (fd, libc::EPOLLIN)),
             Source::Empty(empty) => Some((empty.raw_fd(), libc::EPOLLIN)),
             Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN)),
             Source::Operation(_) | Source::User(_) | Source::Vnode(_) => None,
