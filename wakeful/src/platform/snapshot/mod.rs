@@ -181,6 +181,12 @@ impl State {
                 self.end(watch, teller);
             }
         }
+        let (roots, mut desk) = self.desk(teller);
+        for root in roots.values_mut() {
+            if let Root::Tree(tree) = root {
+                tree.go_on(&mut desk);
+            }
+        }
     }
 
     fn end(&mut self, watch: WatchId, teller: &Teller) {
