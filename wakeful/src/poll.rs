@@ -92,7 +92,7 @@ impl Poll {
 
     /// For a poller on a backend of the caller's choice.
     pub fn builder() -> Builder {
-        Builder { backend: None }
+        Builder { backend: None, kernel_edges: false }
     }
 
     /// The registry with which sources are registered.
@@ -434,6 +434,7 @@ impl fmt::Debug for Poll {
 #[derive(Clone, Debug)]
 pub struct Builder {
     backend: Option<Backend>,
+    kernel_edges: bool,
 }
 
 impl Builder {
@@ -441,6 +442,18 @@ impl Builder {
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Builder {
         self.backend = Some(backend);
+        self
+    }
+
+    /// Prefers a backend whose kernel reports the edges of bare descriptors itself to the system's best:
+    /// epoll to event ports on illumos. A backend that is asked for, here or by the environment, goes
+    /// before.
+    ///
+    /// For programs that expect of a bare descriptor ([`SourceFd`](crate::unix::SourceFd)) what epoll
+    /// and kqueue do: another edge once it was drained, without a call.
+    #[must_use]
+    pub fn kernel_edges(mut self) -> Builder {
+        self.kernel_edges = true;
         self
     }
 
@@ -453,7 +466,7 @@ impl Builder {
     pub fn build(self) -> io::Result<Poll> {
         let backend = match self.backend {
             Some(backend) => backend,
-            None => default_backend()?,
+            None => default_backend(self.kernel_edges)?,
         };
         let shared = Shared::new(backend::create(backend)?);
         // Asleep, as `Sleep` begins: the first waker may come during the first wait.
@@ -463,16 +476,26 @@ impl Builder {
 }
 
 #[cfg(any(feature = "backend-from-env", wakeful_backend_from_env))]
-fn default_backend() -> io::Result<Backend> {
+fn default_backend(kernel_edges: bool) -> io::Result<Backend> {
     match std::env::var_os("WAKEFUL_BACKEND") {
         Some(name) => name.to_string_lossy().parse().map_err(|error| {
             io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
         }),
-        None => Ok(Backend::available()[0]),
+        None => Ok(best_backend(kernel_edges)),
     }
 }
 
 #[cfg(not(any(feature = "backend-from-env", wakeful_backend_from_env)))]
-fn default_backend() -> io::Result<Backend> {
-    Ok(Backend::available()[0])
+fn default_backend(kernel_edges: bool) -> io::Result<Backend> {
+    Ok(best_backend(kernel_edges))
+}
+
+/// The emulations, which come last, are not taken for the sake of their edges.
+fn best_backend(kernel_edges: bool) -> Backend {
+    let best = Backend::available()[0];
+    let own = Backend::available().iter().take_while(|&&backend| backend != Backend::Poll);
+    match own.copied().find(|&backend| backend::has_kernel_edges(backend)) {
+        Some(backend) if kernel_edges => backend,
+        _ => best,
+    }
 }

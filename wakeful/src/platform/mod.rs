@@ -58,6 +58,10 @@ mod bell;
 #[path = "generic/bell.rs"]
 mod bell;
 
+#[cfg(illumos_epoll)]
+#[path = "illumos/epoll.rs"]
+mod epoll;
+
 #[cfg(kernel = "linux")]
 #[path = "linux/signal_queue.rs"]
 mod signal_queue;
@@ -126,6 +130,8 @@ mod watches;
 mod way;
 
 pub(crate) use bell::Bell;
+#[cfg(illumos_epoll)]
+pub(crate) use epoll::{EPOLL_EDGE_RULE, Oneshots, WakeObject};
 pub(crate) use files::Files;
 pub(crate) use process::Process;
 #[cfg(feature = "net")]
