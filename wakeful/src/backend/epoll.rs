@@ -8,6 +8,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(not(illumos_epoll))]
 use wakeful_kernel::descriptor::into_high_number;
 use wakeful_kernel::epoll::{Epoll, Flags};
 #[cfg(not(illumos_epoll))]
@@ -148,7 +149,7 @@ impl Adapter for EpollAdapter {
 
     #[inline]
     fn needs_token(&self, token: Token) -> bool {
-        token == EVENTFD_TOKEN
+        !cfg!(illumos_epoll) && token == EVENTFD_TOKEN
     }
 
     fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {

@@ -48,7 +48,7 @@ impl WakeObject {
     pub(crate) fn create(&self, epoll: &Epoll) -> io::Result<()> {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if !self.exists() {
-            let eventfd = EventFd::new(0)?;
+            let eventfd = EventFd::new(0)?.into_high_number();
             epoll.add(&eventfd, Flags::RDNORM, 0)?;
             let _ = self.eventfd.set(eventfd);
         }
@@ -56,7 +56,7 @@ impl WakeObject {
     }
 
     /// The caller's token cannot be mistaken for the eventfd's.
-    pub(crate) fn switch(&self, _: &Epoll) -> io::Result<()> {
+    pub(crate) fn switch(&self, _: &Epoll, _: &dyn Fn() -> bool) -> io::Result<()> {
         Ok(())
     }
 
