@@ -54,6 +54,10 @@ fn differences_of(kind: &Kind, state: &State) -> BTreeSet<Difference> {
 
 #[test]
 fn every_backend_reports_what_epoll_reports() {
+    // As another system this one has no epoll.
+    if !Backend::available().contains(&Backend::Epoll) {
+        return;
+    }
     let kinds = states::all();
     let cases: Vec<_> =
         kinds.iter().flat_map(|kind| kind.states.iter().map(move |state| (kind, state))).collect();
