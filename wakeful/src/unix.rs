@@ -22,9 +22,9 @@ pub use crate::pipe;
 /// [`Capabilities::edge_recheck`](crate::Capabilities::edge_recheck). A drained one is waited for
 /// again. One that is still ready may have been drained and filled again. It is reported once more
 /// at once if the number of unread bytes has changed, after 1 ms if it was drained promptly before,
-/// and otherwise after 32 ms or more. So no event is lost; some are spurious; and a descriptor that
-/// stays ready, as for writing most do, costs a poller about eight wake-ups and events a second,
-/// however many such descriptors there are. [`Registered::rearm`](crate::Registered::rearm) or
+/// and otherwise after 32 ms or more. So no event is lost, and some are spurious. A descriptor that
+/// stays ready, as for writing most do, is reported about eight times a second; all such
+/// descriptors of a poller wake it together. [`Registered::rearm`](crate::Registered::rearm) or
 /// `reregister` after `WouldBlock` spares the recheck. Level and one-shot triggers need none.
 ///
 /// # Limitations

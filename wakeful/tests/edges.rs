@@ -8,6 +8,9 @@ mod common;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use common::subject::{Bare, Endpoint, pseudo_terminal_pair, tcp_pair};
@@ -167,6 +170,21 @@ every_backend! {
         assert!((1..=FEW).contains(&count), "{count} events");
     }
 
+    /// What cannot be read is not readable.
+    fn the_error_of_a_pipe_is_about_writing(backend) {
+        if backend == Backend::Kqueue {
+            // It reports the directions one by one, and both have ended.
+            return;
+        }
+        let (sender, receiver) = pipe::new().unwrap();
+        let mut events = Loop::new(backend);
+        let _sender = events.registry().register_owned(sender, TOKEN, BOTH).unwrap();
+        events.expect_writable(TOKEN);
+        drop(receiver);
+        let event = events.expect(TOKEN, Event::is_write_closed);
+        assert!(!event.is_readable(), "{event:?}");
+    }
+
     fn an_operation_that_goes_on_failing_does_not_spin(backend) {
         let (left, right) = udp_pair();
         let mut events = Loop::new(backend);
@@ -284,7 +302,7 @@ every_backend! {
         let fd = receiver.as_raw_fd();
         events.registry().register(&mut SourceFd(&fd), TOKEN, Interest::READABLE).unwrap();
         let (all, start) = (8 << 20, Instant::now());
-        let thread = std::thread::spawn(move || (&sender).write_all(&vec![7; all]).unwrap());
+        let thread = thread::spawn(move || (&sender).write_all(&vec![7; all]).unwrap());
         let mut taken = 0;
         while taken < all {
             events.expect_readable(TOKEN);
@@ -409,6 +427,41 @@ fn behind_another(backend: Backend) -> (Loop, Registered<UnixStream>, UnixStream
 }
 
 every_backend! {
+    /// What it drains may have been found by the thread that polls, which has yet to report it.
+    fn another_thread_drains(backend) {
+        let (left, right) = UnixStream::pair().unwrap();
+        let mut events = Loop::new(backend);
+        let left = events.registry().register_owned(left, TOKEN, Interest::READABLE).unwrap();
+        let (reports, is_over) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let (counter, flag) = (Arc::clone(&reports), Arc::clone(&is_over));
+        let thread = thread::spawn(move || {
+            while !flag.load(Ordering::SeqCst) {
+                counter.fetch_add(events.poll(QUIET).len(), Ordering::SeqCst);
+            }
+        });
+        for round in 0..1000 {
+            // Drained sooner or later, often when it was found and not yet reported.
+            for delay in 0..4 {
+                (&right).write_all(b"x").unwrap();
+                for _ in 0..(round * 37 + delay * 1009) % 4000 {
+                    std::hint::spin_loop();
+                }
+                until_would_block(|| (*left).read(&mut [0; 8]));
+            }
+            thread::sleep(Duration::from_micros(50));
+            let before = reports.load(Ordering::SeqCst);
+            (&right).write_all(b"x").unwrap();
+            let start = Instant::now();
+            while reports.load(Ordering::SeqCst) == before {
+                assert!(start.elapsed() < DEADLINE, "round {round}");
+                thread::yield_now();
+            }
+            until_would_block(|| (*left).read(&mut [0; 8]));
+        }
+        is_over.store(true, Ordering::SeqCst);
+        thread.join().unwrap();
+    }
+
     /// Ready when it was queued, drained before it was retrieved.
     fn a_stale_event_uses_up_nothing(backend) {
         for trigger in [Trigger::Edge, Trigger::Level, Trigger::Oneshot, Trigger::EdgeOneshot] {

@@ -119,7 +119,8 @@ impl Entry {
         if found.contains(Readiness::RDHUP) {
             readiness |= reads;
         }
-        if found.contains(Readiness::ERR) {
+        // That of a pipe whose reader is gone cannot be read.
+        if found.contains(Readiness::ERR) && !self.identity.is_pipe() {
             readiness |= reads | writes;
         }
         Event::new(readiness, self.token)
