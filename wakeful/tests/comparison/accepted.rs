@@ -159,8 +159,8 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     },
     Accepted {
         backends: REARMING,
-        kinds: &["UDP socket", "FIFO, writing", "pipe, writing"],
-        states: ANY,
+        kinds: &["UDP socket"],
+        states: &["refused by ICMP"],
         triggers: ANY,
         phases: ALWAYS,
         missing: Report::WRITE_CLOSED,
