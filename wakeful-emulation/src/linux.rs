@@ -2,6 +2,7 @@
 
 mod hidden;
 mod inotify;
+mod pending;
 mod signal;
 
 use std::ffi::{CStr, c_int};
@@ -9,10 +10,13 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::hidden::hidden;
 pub(crate) use self::hidden::reserve;
+use self::hidden::{hidden, unreserved};
 pub(crate) use self::inotify::{Inotify, Record};
-pub(crate) use self::signal::{Counting, is_blocked, is_ignored, signalfd, take_signal};
+pub(crate) use self::pending::signalfd;
+pub(crate) use self::signal::Counting;
+#[cfg(all(feature = "c-api", target_env = "gnu"))]
+pub(crate) use self::signal::set_action;
 
 /// An error number, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -245,6 +249,20 @@ pub(crate) fn take_count(fd: &OwnedFd) -> Result<u64> {
 pub(crate) fn timerfd(clock: c_int) -> Result<OwnedFd> {
     // SAFETY: the call takes integers.
     hidden(|| unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })
+}
+
+/// As [`timerfd`], but leaves the reserve to what cannot do without.
+pub(crate) fn own_timerfd(clock: c_int) -> Result<OwnedFd> {
+    // SAFETY: the call takes integers.
+    unreserved(|| unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })
+}
+
+/// `clock_gettime(clock, time)`
+pub(crate) fn now(clock: c_int) -> Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the struct is valid for the write of one.
+    check(unsafe { libc::clock_gettime(clock, &mut time) })?;
+    duration(time)
 }
 
 /// `timerfd_settime(fd, flags, {first, period})`

@@ -348,6 +348,60 @@ fn at_the_limit_events_can_be_added() {
     });
 }
 
+/// As many timers as one likes: they share a descriptor.
+#[test]
+fn at_the_limit_any_number_of_timers_can_be_added() {
+    alone("at_the_limit_any_number_of_timers_can_be_added", || {
+        const TIMERS: usize = 300;
+        set_limit(256);
+        let queue = Kqueue::new();
+        let taken = take_all();
+        let flags = |id: usize| if id % 2 == 0 { EV_ADD | EV_ONESHOT } else { EV_ADD };
+        // Later ones first.
+        for id in (0..TIMERS).rev() {
+            let data = 2 + id as i64 / 10;
+            queue.change(kevent { data, ..event(id, EVFILT_TIMER, flags(id)) });
+        }
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let of_day = kevent {
+            data: now.as_millis() as i64 + 5,
+            fflags: NOTE_ABSTIME,
+            ..event(TIMERS, EVFILT_TIMER, EV_ADD | EV_ONESHOT)
+        };
+        queue.change(of_day);
+        // One that does not run, one that is set anew, one that is deleted.
+        queue.change(kevent { data: 1, ..event(TIMERS + 1, EVFILT_TIMER, EV_ADD | EV_DISABLE) });
+        queue.change(kevent { data: 1, ..event(TIMERS + 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT) });
+        queue.change(kevent { data: 40, ..event(TIMERS + 2, EVFILT_TIMER, EV_ADD | EV_ONESHOT) });
+        queue.change(kevent { data: 1, ..event(TIMERS + 3, EVFILT_TIMER, EV_ADD) });
+        queue.change(event(TIMERS + 3, EVFILT_TIMER, EV_DELETE));
+
+        let start = Instant::now();
+        let mut counts = vec![0; TIMERS + 4];
+        let is_done = |counts: &[i64]| {
+            (0..=TIMERS + 2)
+                .all(|id| id == TIMERS + 1 || counts[id] > i64::from(id % 2 == 1 && id < TIMERS))
+        };
+        while !is_done(&counts) {
+            assert!(start.elapsed() < common::DEADLINE, "{counts:?}");
+            for event in queue.within(Duration::from_millis(100)) {
+                counts[event.ident] += event.data;
+            }
+        }
+        assert!(start.elapsed() >= Duration::from_millis(30));
+        // A one-shot is over, a period counts on, and the others never came.
+        assert!((0..TIMERS).step_by(2).all(|id| counts[id] == 1), "{counts:?}");
+        assert_eq!((counts[TIMERS + 1], counts[TIMERS + 3]), (0, 0));
+        // It has run meanwhile, as other kernels have it.
+        queue.change(event(TIMERS + 1, EVFILT_TIMER, EV_ENABLE));
+        let until = Instant::now() + common::DEADLINE;
+        while !queue.within(Duration::from_millis(100)).iter().any(|it| it.ident == TIMERS + 1) {
+            assert!(Instant::now() < until);
+        }
+        drop(taken);
+    });
+}
+
 /// What is freed at the limit is the program's: the queue does not take it.
 #[test]
 fn a_number_freed_at_the_limit_stays_free() {

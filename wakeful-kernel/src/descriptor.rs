@@ -155,6 +155,36 @@ impl AccessMode {
     }
 }
 
+/// Where high numbers begin, if the limit of descriptors allows.
+const HIGH: RawFd = 4096;
+
+/// `fcntl(fd, F_DUPFD_CLOEXEC, high)`—Moves a descriptor that the program does not know of to a high number.
+///
+/// A program knows which numbers it uses: it closes one and has dup2(2) put another file there, or expects that open(2)
+/// returns it. A descriptor that it has not asked for must not be met there.
+///
+/// High numbers begin at 4096, or at three quarters of the soft limit of descriptors, if that is less. Where none is free
+/// the descriptor is returned as it was. The result is close-on-exec.
+#[doc(alias = "F_DUPFD_CLOEXEC")]
+pub fn into_high_number(fd: OwnedFd) -> OwnedFd {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is valid for the write of one.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let base = RawFd::try_from(limit.rlim_cur / 4 * 3).map_or(HIGH, |base| base.min(HIGH));
+    for base in [base, base / 2, base / 4] {
+        if fd.as_raw_fd() >= base {
+            break;
+        }
+        // SAFETY: the call takes integers and touches no memory; `fd` is owned, hence open.
+        if let Ok(high) = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, base) })
+        {
+            // SAFETY: the call succeeded, so `high` is an open descriptor that nothing else owns.
+            return unsafe { OwnedFd::from_raw_fd(high) };
+        }
+    }
+    fd
+}
+
 /// Which file a descriptor refers to, as far as fstat(2) tells.
 ///
 /// Sockets, pipes and files each have an inode of their own, so two unequal identities are two

@@ -1,6 +1,7 @@
 //! kqueue(2), with FreeBSD's names, layouts and constants.
 
 mod abi;
+mod clocks;
 mod filter;
 mod knote;
 mod queue;

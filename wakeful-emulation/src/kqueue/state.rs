@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::abi;
+use super::clocks::{self, Clocks};
 use super::knote::{Key, Knote, Source};
 use crate::files::Files;
 use crate::linux::{self, Control, Errno, Result};
@@ -14,7 +15,7 @@ const READS: u64 = 1;
 const WRITES: u64 = 2;
 const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
-const FIRST_KNOTE: u64 = 5;
+const FIRST_KNOTE: u64 = clocks::REALTIME + 1;
 
 /// How many events epoll is asked for in one go.
 const MOST: usize = 1024;
@@ -26,6 +27,8 @@ pub(super) struct State {
     /// processes, too.
     sides: BTreeMap<u64, OwnedFd>,
     bell: RawFd,
+    /// In `READS`, too.
+    clocks: Clocks,
     pub(super) files: Files,
     pub(super) knotes: HashMap<Key, Knote>,
     pub(super) keys: HashMap<u64, Key>,
@@ -41,6 +44,8 @@ pub(super) struct State {
     pub(super) is_rung: bool,
     /// The knotes of regular files that are read: a file whose offset moved back is activated.
     files_read: BTreeSet<u64>,
+    /// The knotes of signals, whose dispositions the program may change.
+    signals: BTreeSet<u64>,
     /// Those that epoll is to be told of, and could not be.
     untold: Vec<Key>,
     /// Those to whose files something has happened, of which it could not be found out what.
@@ -53,6 +58,7 @@ impl State {
         let mut state = State {
             sides: BTreeMap::new(),
             bell: bell.as_raw_fd(),
+            clocks: Clocks::default(),
             files: Files::default(),
             knotes: HashMap::new(),
             keys: HashMap::new(),
@@ -61,6 +67,7 @@ impl State {
             rung_for: 0,
             is_rung: false,
             files_read: BTreeSet::new(),
+            signals: BTreeSet::new(),
             untold: Vec::new(),
             unexplained: BTreeSet::new(),
             next: FIRST_KNOTE,
@@ -95,6 +102,8 @@ impl State {
         if !self.unexplained.is_empty() {
             self.harvest_files()?;
         }
+        self.harvest_signals();
+        self.clocks.settle()?;
         let mut has_sides = false;
         for number in linux::ready(first, MOST)? {
             match number {
@@ -119,9 +128,13 @@ impl State {
     fn harvest_side(&mut self, side: u64, first: RawFd) -> Result<()> {
         let epoll = self.sides.get(&side).map(AsRawFd::as_raw_fd);
         let found = epoll.map(|epoll| linux::ready(epoll, MOST)).transpose()?.unwrap_or_default();
-        let has_stranger = found.iter().any(|number| !self.keys.contains_key(number));
+        let is_stranger = |number: &u64| *number >= FIRST_KNOTE && !self.keys.contains_key(number);
+        let has_stranger = found.iter().any(is_stranger);
         for number in found {
-            self.activate_ready(number);
+            match number {
+                clocks::MONOTONIC | clocks::REALTIME => self.harvest_clock(number)?,
+                number => self.activate_ready(number),
+            }
         }
         if has_stranger {
             // Without descriptors for it, it is tried again the next time.
@@ -130,12 +143,48 @@ impl State {
         Ok(())
     }
 
+    /// Queues the timers that have no timerfd of their own, and are due.
+    fn harvest_clock(&mut self, clock: u64) -> Result<()> {
+        let mut failed = None;
+        for (due, number) in self.clocks.take(clock)? {
+            let key = self.keys.get(&number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Timer(timer)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            let expired = timer.expire(due);
+            let next = timer.shared_deadline();
+            match expired {
+                Ok(false) => continue,
+                Ok(true) => self.activate(number),
+                Err(error) => failed = Some(error),
+            }
+            if let Some((clock, deadline)) = next {
+                failed = self.clocks.insert(clock, deadline, number).err().or(failed);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
     /// Queues the knotes of the files to which something has happened.
     pub(super) fn harvest_files(&mut self) -> Result<()> {
         for number in self.hear()? {
             self.activate_heard(number);
         }
         Ok(())
+    }
+
+    /// Queues the knotes of the signals that are to be looked at without an edge, and has the others
+    /// counted whatever disposition the program has set since.
+    fn harvest_signals(&mut self) {
+        let must_look = |number: &u64| match self.knote(*number).map(|knote| &knote.source) {
+            Some(Source::Signal(signal)) => signal.keep(),
+            _ => false,
+        };
+        let numbers: Vec<u64> = self.signals.iter().copied().filter(must_look).collect();
+        for number in numbers {
+            self.activate(number);
+        }
     }
 
     /// Queues the knotes of the files whose offset was moved back since they were looked at.
@@ -235,6 +284,9 @@ impl State {
         let epoll = linux::epoll(libc::EPOLL_CLOEXEC)?;
         if side == READS {
             linux::control(epoll.as_raw_fd(), Control::Add, self.bell, 0, BELL)?;
+            for (fd, number) in self.clocks.fds() {
+                linux::control(epoll.as_raw_fd(), Control::Add, fd, libc::EPOLLIN, number)?;
+            }
         }
         Ok(epoll)
     }
@@ -260,9 +312,7 @@ impl State {
             if knote.side() == Some(side) {
                 knote.is_armed = false;
                 // One that was closed meanwhile is found out when it is looked at.
-                if self.arm(key, first).is_err() {
-                    self.untold.push(key);
-                }
+                self.arm_again(key, first);
             }
         }
         Ok(())
@@ -279,6 +329,10 @@ impl State {
                 Some((fd, mask)) => (fd, mask, None),
                 None => return Ok(()),
             },
+            Source::Signal(_) => {
+                self.signals.insert(knote.number);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         if let Some(inotify) = self.files.open()? {
@@ -355,6 +409,7 @@ impl State {
             Some(side) => self.epoll_of(side, first)?,
             None => first,
         };
+        self.arm_clock(key, epoll)?;
         let Some(knote) = self.knotes.get_mut(&key) else {
             return Ok(());
         };
@@ -387,6 +442,31 @@ impl State {
         result
     }
 
+    /// As [`arm`](State::arm), if not now, then before the next scan.
+    pub(super) fn arm_again(&mut self, key: Key, first: RawFd) {
+        if self.arm(key, first).is_err() {
+            self.untold.push(key);
+        }
+    }
+
+    /// Has the timerfd of its clock expire for a timer that has none of its own.
+    fn arm_clock(&mut self, key: Key, epoll: RawFd) -> Result<()> {
+        let Some(Knote { source: Source::Timer(timer), number, .. }) = self.knotes.get(&key) else {
+            return Ok(());
+        };
+        let (Some((clock, deadline)), number) = (timer.shared_deadline(), *number) else {
+            return Ok(());
+        };
+        if let Some(fd) = self.clocks.open(clock)? {
+            let number = clocks::number(clock);
+            if let Err(error) = linux::control(epoll, Control::Add, fd, libc::EPOLLIN, number) {
+                self.clocks.close(clock);
+                return Err(error);
+            }
+        }
+        self.clocks.insert(clock, deadline, number)
+    }
+
     pub(super) fn remove(&mut self, key: Key, first: RawFd) {
         if let Some(knote) = self.knotes.get_mut(&key) {
             knote.is_enabled = false;
@@ -394,10 +474,13 @@ impl State {
             if knote.is_queued {
                 self.active.retain(|&queued| queued != number);
             }
-            let _ = self.arm(key, first);
+            if knote.watched().is_some() {
+                let _ = self.arm(key, first);
+            }
             self.keys.remove(&number);
             self.files.forget(number);
             self.files_read.remove(&number);
+            self.signals.remove(&number);
             self.knotes.remove(&key);
         }
     }
@@ -422,7 +505,7 @@ impl Knote {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
             Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
-            Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
+            Source::Timer(timer) => timer.raw_fd().map(|fd| (fd, libc::EPOLLIN)),
             Source::Empty(empty) => Some((empty.raw_fd(), libc::EPOLLIN)),
             Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN)),
             Source::Operation(_) | Source::User(_) | Source::Vnode(_) => None,

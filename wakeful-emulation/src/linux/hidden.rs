@@ -15,14 +15,14 @@ use super::{Errno, Result, check, own};
 /// long as the highest number requires: with this one a fork takes 10 µs more.
 const HIGH: c_int = 4096;
 /// How many numbers are kept in reserve, at most.
-const RESERVED: usize = 16;
+const RESERVED: usize = 32;
 /// The reserve takes one in so many of the limit.
 const SHARE: usize = 16;
 
 /// Creates a descriptor, which gets a high number. `create` answers as a system call does, with -1 and errno.
 pub(super) fn hidden(create: impl Fn() -> c_int) -> Result<OwnedFd> {
     let created = match check(create()) {
-        Err(Errno(libc::EMFILE)) if release() => check(create()),
+        Err(Errno(libc::EMFILE | libc::ENFILE)) if release() => check(create()),
         Ok(fd) => {
             refill();
             Ok(fd)
@@ -34,6 +34,11 @@ pub(super) fn hidden(create: impl Fn() -> c_int) -> Result<OwnedFd> {
     Ok(raised
         .or_else(|low| if release() { raise(low) } else { Err(low) })
         .unwrap_or_else(|low| low))
+}
+
+/// As [`hidden`], without the reserve: where no high number is free it fails.
+pub(super) fn unreserved(create: impl Fn() -> c_int) -> Result<OwnedFd> {
+    raise(own(check(create())?)).map_err(|_| Errno(libc::EMFILE))
 }
 
 /// Moves a descriptor to a high number. Where none is free the descriptor comes back as it was.
@@ -85,13 +90,7 @@ fn refill() {
 }
 
 fn keep_one() -> bool {
-    let mut ends = [-1; 2];
-    // SAFETY: the array is valid for the write of two integers.
-    if check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }).is_err() {
-        return false;
-    }
-    let [one, _other] = ends.map(own);
-    let Ok(one) = raise(one) else {
+    let Some(Ok(one)) = placeholder().map(raise) else {
         return false;
     };
     let Some(inode) = inode(one.as_raw_fd()) else {
@@ -107,6 +106,23 @@ fn keep_one() -> bool {
         FILLED.fetch_add(1, Ordering::Relaxed);
     }
     kept
+}
+
+/// An end of a pipe: a duplicate of one that is in the reserve, or else of a new one.
+fn placeholder() -> Option<OwnedFd> {
+    for slot in &RESERVE {
+        let value = slot.load(Ordering::Acquire);
+        let fd = value as u32 as RawFd;
+        if value != 0 && inode(fd) == Some((value >> 32) as u32) {
+            // SAFETY: the call takes integers.
+            return check(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, fd) }).ok().map(own);
+        }
+    }
+    let mut ends = [-1; 2];
+    // SAFETY: the array is valid for the write of two integers.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }).ok()?;
+    let [one, _other] = ends.map(own);
+    Some(one)
 }
 
 /// Gives one number back. Whether there was one.

@@ -102,6 +102,12 @@ impl EventFd {
         Ok(EventFd { fd })
     }
 
+    /// Moves it to a high number; see [`descriptor::into_high_number`].
+    #[must_use]
+    pub fn into_high_number(self) -> EventFd {
+        EventFd { fd: descriptor::into_high_number(self.fd) }
+    }
+
     /// `read(self, &value, 8)`—Takes the counter (or one of it), leaving zero (or one less).
     ///
     /// # Errors

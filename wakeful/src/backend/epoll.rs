@@ -6,6 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use wakeful_kernel::descriptor::into_high_number;
 use wakeful_kernel::epoll::{Epoll, Flags};
 use wakeful_kernel::linux::EventFd;
 use wakeful_kernel::poll::{PollFd, poll};
@@ -217,13 +218,14 @@ impl WakeObject {
             // Some sandboxes have none. If it was for want of descriptors, the socket will say so too.
             return self.create_socket(epoll);
         };
+        let eventfd = eventfd.into_high_number();
         epoll.add(&eventfd, Flags::IN | Flags::EDGE, EVENTFD_TOKEN)?;
         let _ = self.eventfd.set(eventfd);
         Ok(())
     }
 
     fn create_socket(&self, epoll: &Epoll) -> io::Result<()> {
-        let socket = UnixDatagram::unbound()?;
+        let socket = UnixDatagram::from(into_high_number(UnixDatagram::unbound()?.into()));
         epoll.add(&socket, Flags::ONESHOT, 0)?;
         let _ = self.socket.set(socket);
         Ok(())

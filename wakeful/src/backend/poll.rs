@@ -16,7 +16,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::descriptor::{Identity, into_high_number};
 use wakeful_kernel::pipe::pipe;
 use wakeful_kernel::poll::{PollFd, RESOLUTION, poll};
 use wakeful_kernel::process;
@@ -255,6 +255,10 @@ impl Adapter for PollAdapter {
             if woken || events.len() > before {
                 return Ok(woken);
             }
+            if snapshot.fds[0].readiness().contains(Readiness::NVAL) {
+                // The program has closed all descriptors that it does not know. Every wait would return at once.
+                return Err(io::Error::from_raw_os_error(libc::EBADF));
+            }
             if found? == 0 && timeout == remaining || remaining == Some(Duration::ZERO) {
                 return Ok(false);
             }
@@ -360,7 +364,7 @@ struct Interrupt {
 impl Interrupt {
     fn new() -> io::Result<Interrupt> {
         let (reader, writer) = pipe()?;
-        Ok(Interrupt { reader, writer })
+        Ok(Interrupt { reader: into_high_number(reader), writer: into_high_number(writer) })
     }
 
     fn send(&self) -> io::Result<()> {

@@ -16,7 +16,7 @@ pub(crate) struct Bell {
 impl Bell {
     pub(crate) fn new() -> io::Result<Bell> {
         let (reader, writer) = pipe::pipe()?;
-        Ok(Bell { reader, writer })
+        Ok(Bell { reader, writer: descriptor::into_high_number(writer) })
     }
 
     /// # Errors
