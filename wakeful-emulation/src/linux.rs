@@ -2,6 +2,7 @@
 
 mod hidden;
 mod inotify;
+mod pending;
 mod signal;
 
 use std::ffi::{CStr, c_int};
@@ -12,7 +13,10 @@ use std::time::Duration;
 pub(crate) use self::hidden::reserve;
 use self::hidden::{hidden, unreserved};
 pub(crate) use self::inotify::{Inotify, Record};
-pub(crate) use self::signal::{Counting, is_blocked, is_ignored, signalfd, take_signal};
+pub(crate) use self::pending::signalfd;
+pub(crate) use self::signal::Counting;
+#[cfg(all(feature = "c-api", target_env = "gnu"))]
+pub(crate) use self::signal::set_action;
 
 /// An error number, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

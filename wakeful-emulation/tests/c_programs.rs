@@ -64,5 +64,5 @@ fn c_programs_run_with_either_library() {
         }
         programs += 1;
     }
-    assert_eq!(programs, 10);
+    assert_eq!(programs, 12);
 }

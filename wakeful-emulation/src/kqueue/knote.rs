@@ -75,7 +75,7 @@ impl Knote {
             abi::EVFILT_TIMER => Source::Timer(Timer::new(change)?),
             abi::EVFILT_USER => Source::User(User::new(change)),
             // The operation itself adds it.
-            abi::EVFILT_AIO => return Err(Errno(libc::EPERM)),
+            abi::EVFILT_AIO | abi::EVFILT_LIO => return Err(Errno(libc::EPERM)),
             _ => return Err(Errno(libc::EINVAL)),
         };
         // By themselves, as the manual has it. A process ends once.
@@ -100,10 +100,10 @@ impl Knote {
         })
     }
 
-    /// Of an asynchronous operation.
-    pub(super) fn of_operation(object: usize, user: usize, number: u64) -> Knote {
+    /// Of an asynchronous operation, or of a list of such.
+    pub(super) fn of_operation(key: Key, user: usize, number: u64) -> Knote {
         Knote {
-            key: (object, abi::EVFILT_AIO),
+            key,
             number,
             flags: 0,
             udata: user,
@@ -111,7 +111,7 @@ impl Knote {
             is_queued: false,
             is_armed: false,
             is_forced: false,
-            source: Source::Operation(Operation::new()),
+            source: Source::Operation(Operation::new(key.1 == abi::EVFILT_LIO)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::abi::{self, kevent};
-use super::knote::{After, Knote};
+use super::knote::{After, Key, Knote};
 use super::state::{BELL, State};
 use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
@@ -29,7 +29,7 @@ pub(crate) struct Queue {
 pub(crate) static QUEUES: Instances<Queue> = Instances::new();
 
 /// The filters that there are.
-const FILTERS: [i16; 10] = [
+const FILTERS: [i16; 11] = [
     abi::EVFILT_READ,
     abi::EVFILT_WRITE,
     abi::EVFILT_EXCEPT,
@@ -40,6 +40,7 @@ const FILTERS: [i16; 10] = [
     abi::EVFILT_TIMER,
     abi::EVFILT_USER,
     abi::EVFILT_AIO,
+    abi::EVFILT_LIO,
 ];
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
@@ -102,23 +103,22 @@ impl Queue {
     }
 
     /// An operation is to begin, whose end this kqueue is told.
-    pub(crate) fn expect_operation(&self, object: usize, user: usize) -> Result<()> {
+    pub(crate) fn expect_operation(&self, key: Key, user: usize) -> Result<()> {
         let mut state = lock(&self.state);
-        let key = (object, abi::EVFILT_AIO);
         state.remove(key, self.fd);
         let number = state.next;
         state.next += 1;
         state.keys.insert(number, key);
-        state.knotes.insert(key, Knote::of_operation(object, user, number));
+        state.knotes.insert(key, Knote::of_operation(key, user, number));
         Ok(())
     }
 
     /// One has ended.
-    pub(crate) fn operation_ended(&self, object: usize) {
+    pub(crate) fn operation_ended(&self, key: Key) {
         let mut state = lock(&self.state);
         // What has happened before is queued before it. What cannot be found out now is found later.
         let _ = state.harvest(self.fd);
-        if let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) {
+        if let Some(knote) = state.knotes.get_mut(&key) {
             knote.operation_ended();
             let number = knote.number;
             state.activate(number);
@@ -127,9 +127,9 @@ impl Queue {
     }
 
     /// One did not begin, or its result was taken.
-    pub(crate) fn forget_operation(&self, object: usize) {
+    pub(crate) fn forget_operation(&self, key: Key) {
         let mut state = lock(&self.state);
-        state.remove((object, abi::EVFILT_AIO), self.fd);
+        state.remove(key, self.fd);
         self.settle(&mut state);
     }
 

@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) is_rung: bool,
     /// The knotes of regular files that are read: a file whose offset moved back is activated.
     files_read: BTreeSet<u64>,
+    /// The knotes of signals, whose dispositions the program may change.
+    signals: BTreeSet<u64>,
     /// Those that epoll is to be told of, and could not be.
     untold: Vec<Key>,
     /// Those to whose files something has happened, of which it could not be found out what.
@@ -65,6 +67,7 @@ impl State {
             rung_for: 0,
             is_rung: false,
             files_read: BTreeSet::new(),
+            signals: BTreeSet::new(),
             untold: Vec::new(),
             unexplained: BTreeSet::new(),
             next: FIRST_KNOTE,
@@ -100,6 +103,7 @@ impl State {
             self.harvest_files()?;
         }
         self.clocks.settle()?;
+        self.harvest_signals();
         let mut has_sides = false;
         for number in linux::ready(first, MOST)? {
             match number {
@@ -168,6 +172,19 @@ impl State {
             self.activate_heard(number);
         }
         Ok(())
+    }
+
+    /// Queues the knotes of the signals that are to be looked at without an edge, and has the others
+    /// counted whatever disposition the program has set since.
+    fn harvest_signals(&mut self) {
+        let must_look = |number: &u64| match self.knote(*number).map(|knote| &knote.source) {
+            Some(Source::Signal(signal)) => signal.keep(),
+            _ => false,
+        };
+        let numbers: Vec<u64> = self.signals.iter().copied().filter(must_look).collect();
+        for number in numbers {
+            self.activate(number);
+        }
     }
 
     /// Queues the knotes of the files whose offset was moved back since they were looked at.
@@ -312,6 +329,10 @@ impl State {
                 Some((fd, mask)) => (fd, mask, None),
                 None => return Ok(()),
             },
+            Source::Signal(_) => {
+                self.signals.insert(knote.number);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         if let Some(inotify) = self.files.open()? {
@@ -459,6 +480,7 @@ impl State {
             self.keys.remove(&number);
             self.files.forget(number);
             self.files_read.remove(&number);
+            self.signals.remove(&number);
             self.knotes.remove(&key);
         }
     }
