@@ -36,6 +36,7 @@
 
 #[macro_use]
 mod error;
+mod fork;
 
 pub mod descriptor;
 pub mod file;

@@ -67,10 +67,14 @@ use crate::{Backend, Capabilities, Events, Registry, backend};
 ///
 /// # Fork
 ///
-/// A child forked without exec shares the kernel's queue with its parent under epoll: what it
-/// registers and deregisters, the parent sees. Create a new `Poll` in the child and leave the
-/// inherited one alone; dropping that is harmless, while dropping an inherited
-/// [`Registered`](crate::Registered) takes the registration away from the parent.
+/// A poller belongs to the process that made it. In a child that was forked with fork(3), a poll, a
+/// registration, a change of one and a wakeup are errors that say so
+/// ([`InvalidInput`](io::ErrorKind::InvalidInput)), and never reach the parent's registrations. Dropping an inherited
+/// `Poll`, [`Registered`](crate::Registered) or [`Waker`] closes the child's descriptors and does nothing else; no lock
+/// that another thread of the parent held is waited for. Create a new `Poll` in the child, and register sources there:
+/// the child's copies of sockets and pipes serve. What other sources do in a child is told at each.
+///
+/// A child that is made by clone(2) past the C library is not recognised.
 pub struct Poll {
     registry: Registry,
     memory: Memory,
@@ -136,15 +140,16 @@ impl Poll {
     /// # Errors
     ///
     /// [`Interrupted`](io::ErrorKind::Interrupted): a signal handler ran. Nothing is lost; poll
-    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
+    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity, or a forked child uses its parent's
+    /// poller.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         let shared = self.registry.shared();
-        let Shared { adapter: Selected::Best(adapter), wake, deferred } = &**shared else {
+        let Shared { adapter: Selected::Best(adapter), wake, deferred, .. } = &**shared else {
             return self.poll_with_all(events, timeout);
         };
         let duties = wake.sleep.known_duties();
         let is_simple = self.timers.is_empty() && Duties::CHANGES.contains(duties);
-        if !is_simple || events.capacity() == 0 {
+        if !is_simple || events.capacity() == 0 || !shared.is_ours() {
             return self.poll_with_all(events, timeout);
         }
         if !duties.is_empty() {
@@ -187,6 +192,7 @@ impl Poll {
     #[inline(never)]
     fn poll_with_all(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
+        self.registry.shared().check()?;
         if events.capacity() == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,

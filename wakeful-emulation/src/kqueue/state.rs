@@ -102,8 +102,8 @@ impl State {
         if !self.unexplained.is_empty() {
             self.harvest_files()?;
         }
-        self.clocks.settle()?;
         self.harvest_signals();
+        self.clocks.settle()?;
         let mut has_sides = false;
         for number in linux::ready(first, MOST)? {
             match number {

@@ -341,6 +341,10 @@ impl Adapter for EventPortAdapter {
         self.port.as_fd()
     }
 
+    fn inherited_descriptor(&self) -> BorrowedFd<'_> {
+        self.port.as_fd()
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities {
             backend: Backend::EventPorts,

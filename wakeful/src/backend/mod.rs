@@ -141,6 +141,11 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// [`Capabilities::nests`] for its limits.
     fn descriptor(&self) -> BorrowedFd<'_>;
 
+    /// The same in a forked child, where nothing may be locked.
+    fn inherited_descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor()
+    }
+
     /// What this backend can do.
     fn capabilities(&self) -> Capabilities;
 }
@@ -209,6 +214,10 @@ impl Adapter for Selected {
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         either!(self, adapter => adapter.descriptor())
+    }
+
+    fn inherited_descriptor(&self) -> BorrowedFd<'_> {
+        either!(self, adapter => adapter.inherited_descriptor())
     }
 
     fn capabilities(&self) -> Capabilities {

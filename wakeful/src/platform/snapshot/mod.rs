@@ -203,6 +203,12 @@ impl State {
                 self.end(watch, teller);
             }
         }
+        let (roots, mut desk) = self.desk(teller);
+        for root in roots.values_mut() {
+            if let Root::Tree(tree) = root {
+                tree.go_on(&mut desk);
+            }
+        }
     }
 
     /// Events could not be taken, which is reported once. It is readable, to try again.

@@ -1,6 +1,7 @@
 //! A watched directory, and with a recursive watch every directory below it.
 
 mod compare;
+mod node;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -8,8 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
-use slab::Slab;
 
+use self::node::{Node, Nodes};
 use super::directory::{self, Entry, Identity};
 use super::{Desk, ENTRIES, Fate, OF_FILE, Role, Watched, What};
 use crate::platform::way::is_missing;
@@ -26,28 +27,20 @@ pub(super) struct Tree {
     follow_links: bool,
     kinds: Kinds,
     filter: Option<Filter>,
-    nodes: Slab<Node>,
+    nodes: Nodes,
     top: usize,
     /// The directories that are entered.
     entered: HashMap<Identity, usize>,
     /// Those whose entries are to be looked at.
     changed: BTreeSet<usize>,
+    /// More has changed than was looked at the last time.
+    is_unfinished: bool,
     /// Those that could not be listed.
     unlisted: BTreeSet<usize>,
-}
-
-/// Something in the tree.
-struct Node {
-    parent: Option<usize>,
-    name: OsString,
-    entry: Entry,
-    /// Its entries are watched, too.
-    is_entered: bool,
-    children: BTreeMap<OsString, usize>,
-    /// Links and devices are not.
-    watched: Option<Watched>,
-    /// It was, as the kernel says, since its directory was looked at.
-    was_renamed: bool,
+    /// Those that are not entered because they are elsewhere in the tree, by another name or through a link.
+    elsewhere: BTreeSet<usize>,
+    /// One that was entered has gone since these were looked at.
+    has_left: bool,
 }
 
 impl Tree {
@@ -65,11 +58,14 @@ impl Tree {
             follow_links,
             kinds,
             filter,
-            nodes: Slab::new(),
+            nodes: Nodes::default(),
             top: 0,
             entered: HashMap::new(),
             changed: BTreeSet::new(),
+            is_unfinished: false,
             unlisted: BTreeSet::new(),
+            elsewhere: BTreeSet::new(),
+            has_left: false,
         };
         let result = new.begin(absolute, desk, &mut |directories, path| {
             if let Some(progress) = &mut progress {
@@ -120,6 +116,13 @@ impl Tree {
             }
         }
         Ok(())
+    }
+
+    /// What was left the last time, if anything.
+    pub(super) fn go_on(&mut self, desk: &mut Desk<'_>) {
+        if self.is_unfinished {
+            self.compare(BTreeSet::new(), desk);
+        }
     }
 
     pub(super) fn notice(&mut self, events: &[(Role, What)], desk: &mut Desk<'_>) -> Fate {
@@ -180,13 +183,23 @@ impl Tree {
         desk: &mut Desk<'_>,
     ) -> io::Result<usize> {
         let number = self.nodes.insert(Node::new(Some(directory), name.to_owned(), entry));
-        let parent = self.nodes.get_mut(directory).and_then(|parent| {
+        if let Some(parent) = self.nodes.get_mut(directory) {
             parent.children.insert(name.to_owned(), number);
-            parent.watched.as_ref()
-        });
-        let Some(parent) = parent else {
-            return Ok(number);
+        }
+        self.watch(number, desk)?;
+        Ok(number)
+    }
+
+    /// Watches what a node stands for, as far as it can be.
+    fn watch(&mut self, number: usize, desk: &mut Desk<'_>) -> io::Result<()> {
+        let Some(Node { parent, name, entry, .. }) = self.nodes.get(number) else {
+            return Ok(());
         };
+        let parent = parent.and_then(|parent| self.nodes.get(parent)?.watched.as_ref());
+        let Some(parent) = parent else {
+            return Ok(());
+        };
+        let (name, entry) = (name.as_os_str(), *entry);
         let is_link = entry.kind == FileType::Symlink;
         let follows = is_link && self.recursive && self.follow_links;
         let target = match follows {
@@ -194,27 +207,48 @@ impl Tree {
             false => Some(entry).filter(|_| !is_link),
         };
         let is_to_enter = target.is_some_and(|it| it.is_directory()) && self.recursive;
-        let is_known = target.is_some_and(|it| self.entered.contains_key(&it.identity));
         let is_file = target.is_some_and(|it| it.kind == FileType::RegularFile);
         let wants_files =
             self.kinds.intersects(Kinds::MODIFIED | Kinds::ATTRIBUTES | Kinds::RENAMED);
         let is_plain_directory = target.is_some_and(|it| it.is_directory()) && !is_to_enter;
-        if !(is_to_enter && !is_known || (is_file || is_plain_directory) && wants_files) {
-            return Ok(number);
+        if !(is_to_enter || (is_file || is_plain_directory) && wants_files) {
+            return Ok(());
         }
-        let events = if is_file { OF_FILE } else { OF_DIRECTORY };
+        let is_known = |entry: &Entry| is_to_enter && self.entered.contains_key(&entry.identity);
+        if target.is_some_and(|target| is_known(&target)) {
+            self.elsewhere.insert(number);
+            return Ok(());
+        }
         let opened = directory::open(&parent.fd, name, is_link);
-        let watched = opened.and_then(|fd| desk.watch(self.id, Role::Node(number), fd, events));
-        match watched {
-            Ok(watched) => {
-                self.take_in(number, watched, is_to_enter);
-                Ok(number)
+        let opened = opened.and_then(|fd| Ok((directory::look(&fd)?, fd)));
+        let fd = match opened {
+            // A link may have been made to lead elsewhere, of which nobody hears.
+            Ok((found, _)) if is_link && is_known(&found) => {
+                self.elsewhere.insert(number);
+                return Ok(());
             }
-            // Its directory is going to say so.
+            Ok((found, fd)) if is_link || found.is(&entry, true) => fd,
+            // It was there when it was listed, and is not, or is another. So its directory is going to say that it has
+            // changed, and then this is to be looked at, even if it is back by then.
+            Ok(_) => {
+                self.miss(number);
+                return Ok(());
+            }
             Err(error) if is_missing(&error) || error.raw_os_error() == Some(libc::ELOOP) => {
-                Ok(number)
+                self.miss(number);
+                return Ok(());
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        let events = if is_file { OF_FILE } else { OF_DIRECTORY };
+        let watched = desk.watch(self.id, Role::Node(number), fd, events)?;
+        self.take_in(number, watched, is_to_enter);
+        Ok(())
+    }
+
+    fn miss(&mut self, number: usize) {
+        if let Some(node) = self.nodes.get_mut(number) {
+            node.was_missed = true;
         }
     }
 
@@ -249,12 +283,14 @@ impl Tree {
     fn drop_below(&mut self, node: usize, desk: &mut Desk<'_>) {
         let mut left = vec![node];
         while let Some(number) = left.pop() {
-            let Some(node) = self.nodes.try_remove(number) else {
+            let Some(node) = self.nodes.remove(number) else {
                 continue;
             };
             left.extend(node.children.values());
+            self.elsewhere.remove(&number);
             if node.is_entered {
                 self.entered.retain(|_, &mut entered| entered != number);
+                self.has_left = true;
             }
             if let Some(watched) = node.watched {
                 desk.unwatch(watched);
@@ -307,25 +343,6 @@ impl Tree {
         // The last is the top, which has none.
         path.extend(names.iter().rev().skip(1));
         path
-    }
-}
-
-impl Node {
-    /// Whether this is what was found.
-    fn is(&self, found: &Entry) -> bool {
-        found.is(&self.entry, self.watched.is_some())
-    }
-
-    fn new(parent: Option<usize>, name: OsString, entry: Entry) -> Node {
-        Node {
-            parent,
-            name,
-            entry,
-            is_entered: false,
-            children: BTreeMap::new(),
-            watched: None,
-            was_renamed: false,
-        }
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use super::super::directory::{self, Entry, Identity};
 use super::super::{Desk, Watched, cookie};
 use super::Tree;
+use super::node::Node;
 use crate::watch::{Change, Kind, Kinds};
 
 /// How often to look at what turns out to be different while it is looked at, before the rest is left for the next
@@ -38,7 +39,8 @@ impl Tree {
             }
             self.compare_once(changed, desk);
         }
-        if !self.changed.is_empty() {
+        self.is_unfinished = !self.changed.is_empty();
+        if self.is_unfinished {
             desk.nudge();
         }
         // With the next event, if there are descriptors again by then.
@@ -74,6 +76,7 @@ impl Tree {
             self.tell(kind, node, path, desk);
             self.drop_below(node, desk);
         }
+        self.look_elsewhere(desk);
         // What has gone is told before what has come, perhaps by the same name.
         if let Some(told) = desk.changes.make_contiguous().get_mut(first..) {
             told.rotate_left(arrivals.min(told.len()));
@@ -87,6 +90,9 @@ impl Tree {
     ) -> (Vec<Gone>, VecDeque<Come>) {
         let (mut gone, mut come) = (Vec::new(), VecDeque::new());
         for directory in changed {
+            if !self.nodes.get(directory).is_some_and(|node| node.is_entered) {
+                continue;
+            }
             let now = match self.entries(directory) {
                 Ok(now) => now,
                 Err(error) => {
@@ -176,18 +182,42 @@ impl Tree {
                 desk.changes.push_back(change);
             }
             match self.enter(directory, &name, entry, desk) {
-                Ok(node) if self.nodes.get(node).is_some_and(|node| node.is_entered) => {
-                    let entries = self.entries(node).unwrap_or_else(|error| {
-                        self.tell_of_loss(node, error, desk);
-                        BTreeMap::new()
-                    });
-                    let come = |(name, entry)| Come { directory: node, name, entry };
-                    left.extend(entries.into_iter().rev().map(come));
-                }
-                Ok(_) => {}
+                Ok(node) => left.extend(self.content(node, desk).into_iter().rev()),
                 Err(error) => self.tell_of_failure(directory, &name, entry, error, desk),
             }
         }
+    }
+
+    /// Enters what was passed over because it was entered elsewhere, where it is no more.
+    fn look_elsewhere(&mut self, desk: &mut Desk<'_>) {
+        while std::mem::take(&mut self.has_left) {
+            for node in std::mem::take(&mut self.elsewhere) {
+                let Some(Node { parent: Some(parent), name, entry, .. }) = self.nodes.get(node)
+                else {
+                    continue;
+                };
+                let (parent, name, entry) = (*parent, name.clone(), *entry);
+                if let Err(error) = self.watch(node, desk) {
+                    self.tell_of_failure(parent, &name, entry, error, desk);
+                }
+                for arrival in self.content(node, desk) {
+                    self.arrive(arrival, &mut Vec::new(), desk);
+                }
+            }
+        }
+    }
+
+    /// What is in a directory that was entered just now; nothing, if it was not.
+    fn content(&mut self, node: usize, desk: &mut Desk<'_>) -> Vec<Come> {
+        if !self.nodes.get(node).is_some_and(|node| node.is_entered) {
+            return Vec::new();
+        }
+        let entries = self.entries(node).unwrap_or_else(|error| {
+            self.tell_of_loss(node, error, desk);
+            BTreeMap::new()
+        });
+        let come = |(name, entry)| Come { directory: node, name, entry };
+        entries.into_iter().map(come).collect()
     }
 
     fn is_in_tree(&self, node: usize) -> bool {
