@@ -74,7 +74,13 @@ impl KqueueAdapter {
     fn is_current(&self, fd: RawFd, entry: Entry) -> bool {
         let mut probes = entry.directions(fd).map(|it| Change::probe(it, entry.generation));
         match probes.next() {
-            Some(Ok(probe)) => self.kqueue.apply([probe]).is_ok(),
+            Some(Ok(probe)) => match self.kqueue.apply([probe]).map_err(io::Error::from) {
+                Ok(()) => true,
+                // Any other error says nothing of it.
+                Err(error) => {
+                    !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::EBADF | libc::EINVAL))
+                }
+            },
             _ => true,
         }
     }

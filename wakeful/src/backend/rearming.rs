@@ -216,12 +216,20 @@ impl Table {
 
     /// Ends the registration of another file that had this number and was closed without a word, if
     /// there is one.
-    pub(super) fn forget_closed(&mut self, fd: RawFd) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// What prevents to find out.
+    pub(super) fn forget_closed(&mut self, fd: RawFd) -> io::Result<bool> {
         let Some(&index) = self.index.get(&fd) else {
-            return false;
+            return Ok(false);
         };
-        let is_same = Identity::of(fd).is_ok_and(|now| now == self.entries[index].identity);
-        !is_same && self.forget(fd)
+        let is_same = match Identity::of(fd).map_err(io::Error::from) {
+            Ok(now) => now == self.entries[index].identity,
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => false,
+            Err(error) => return Err(error),
+        };
+        Ok(!is_same && self.forget(fd))
     }
 
     /// Ends the registration by this number, if there is one.
