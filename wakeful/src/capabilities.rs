@@ -130,7 +130,8 @@ pub struct Capabilities {
     pub edge_oneshot: Support,
     /// What the drain rule of edge-triggered registrations is.
     pub edge_rule: EdgeRule,
-    /// The finest timeout; finer ones are rounded up to a multiple of it.
+    /// The finest timeout; finer ones are rounded up to a multiple of it. Under kqueue, NetBSD, OpenBSD and DragonFly count
+    /// ticks of the clock, 10 ms as a rule, and may take one more than it takes.
     pub timeout_resolution: Duration,
     /// Whether the descriptor of the `Poll` tells an outer loop of everything: registrations and
     /// wake-ups. Otherwise it tells of wake-ups alone.
@@ -145,6 +146,7 @@ pub struct Capabilities {
     /// and refused as unsupported if nothing else is asked for.
     pub priority: bool,
     /// Whether regular files and directories can be registered. Otherwise they are refused with `EPERM`; see
-    /// [`FdSource`](crate::unix::FdSource) for what to do then.
+    /// [`FdSource`](crate::unix::FdSource) for what to do then. NetBSD before 10 takes them for reading only, and refuses
+    /// an interest in writing with `EPERM`.
     pub regular_files: bool,
 }

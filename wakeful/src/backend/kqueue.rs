@@ -368,7 +368,7 @@ impl Adapter for KqueueAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
-            timeout_resolution: Duration::from_nanos(1),
+            timeout_resolution: System::CURRENT.timeout_resolution(),
             nests: true,
             scales: true,
             forgets_closed: true,
