@@ -7,7 +7,6 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
-use std::path::Path;
 use std::process::ExitCode;
 
 use wakeful_kernel::event_port::{EventPort, EventSource, FileEvents, FileObj};
@@ -21,10 +20,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     let path = path.ok_or("say which file to watch: event_port_watch_file PATH")?;
 
     let port = EventPort::new()?;
-    let mut file_obj = FileObj::new(Path::new(&path))?;
+    let mut file_obj = FileObj::new(&path)?;
     let events = FileEvents::ACCESS | FileEvents::MODIFIED | FileEvents::ATTRIB | FileEvents::TRUNC;
     port.associate_file(&file_obj, events, 0)?;
-    println!("watching {}", file_obj.path().display());
+    println!("watching {}", file_obj.path());
     loop {
         let event = port.get(None)?;
         if event.source != EventSource::File {
@@ -32,7 +31,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
         let found = event.file_events().unwrap_or(FileEvents::empty());
         if let Some(file) = event.as_file_obj()? {
-            println!("{} {found}", file.path().display());
+            println!("{} {found}", file.path());
         }
         let ended = FileEvents::DELETE
             | FileEvents::RENAME_FROM
@@ -47,7 +46,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         let again = again.and_then(|()| Ok(port.associate_file(&file_obj, events, 0)?));
         match again {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                println!("{} is gone", file_obj.path().display());
+                println!("{} is gone", file_obj.path());
                 return Ok(());
             }
             result => result?,

@@ -31,8 +31,3 @@ pub fn on_tokio<F: Future<Output = ()> + Send>(test: impl FnOnce() -> F + Send +
         builder.worker_threads(2).enable_all().build().unwrap().block_on(test());
     });
 }
-
-/// Whether these tests run on a backend that knows no edge for descriptors that others read.
-pub fn knows_no_edge() -> bool {
-    std::env::var("WAKEFUL_BACKEND").is_ok_and(|name| name == "poll" || name == "event-ports")
-}

@@ -4,15 +4,11 @@ use std::fs;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use drop_in::{in_a_minute, knows_no_edge};
+use drop_in::in_a_minute;
 use notify::{EventKind, RecursiveMode, Watcher};
 
 #[test]
 fn files_are_watched() {
-    if knows_no_edge() {
-        println!("left out: notify reads a bare descriptor, and does not register it anew");
-        return;
-    }
     in_a_minute(|| {
         let folder = tempfile::tempdir().unwrap();
         let (sender, events) = mpsc::channel();

@@ -9,6 +9,7 @@ use futures_util::future::{Either, join_all, select};
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::stream::StreamExt;
 use smol::{Async, Timer};
+use wakeful_testing::Isolated;
 
 const LONGER_THAN_A_TEST: Duration = Duration::from_secs(600);
 
@@ -100,11 +101,9 @@ fn readiness_timers_and_other_threads() {
 fn a_child_process() {
     in_a_minute(|| {
         smol::block_on(async {
-            let output = smol::process::Command::new("sh")
-                .args(["-c", "echo hello; exit 3"])
-                .output()
-                .await
-                .unwrap();
+            let mut command = std::process::Command::new("sh");
+            command.args(["-c", "echo hello; exit 3"]).isolated();
+            let output = smol::process::Command::from(command).output().await.unwrap();
             assert_eq!(output.stdout, b"hello\n");
             assert_eq!(output.status.code(), Some(3));
         });

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use async_io::Async;
-use drop_in::{in_a_minute, knows_no_edge, on_tokio};
+use drop_in::{in_a_minute, on_tokio};
 use tokio::io::unix::AsyncFd;
 use wakeful::process::{Exit, Outcome};
 use wakeful::signal::{Signal, Signals};
@@ -13,17 +13,12 @@ use wakeful::time::Timer;
 use wakeful::unix::{Fallback, FdSource};
 use wakeful::user;
 use wakeful::watch::Watcher;
+use wakeful_testing::Isolated;
 
 const MS: Duration = Duration::from_millis(1);
 
 #[test]
 fn a_timer_in_tokio() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         // SAFETY: the timer owns its descriptor, and always tells the same one.
         let timer = unsafe { AsyncFd::register(Timer::new().unwrap()) }.unwrap();
@@ -42,12 +37,6 @@ fn a_timer_in_tokio() {
 
 #[test]
 fn user_events_in_tokio() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         let queue = user::Events::new(100).unwrap();
         let sender = queue.sender();
@@ -113,12 +102,6 @@ fn a_timer_in_async_io() {
 
 #[test]
 fn signals_processes_and_files_in_tokio() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         // SAFETY: each of these owns its descriptor, and always tells the same one.
         let signals = unsafe { AsyncFd::register(Signals::new([Signal::USER1]).unwrap()) }.unwrap();
@@ -128,7 +111,7 @@ fn signals_processes_and_files_in_tokio() {
         assert_eq!(signals.get_ref().pending()[0].signal, Signal::USER1);
         drop(guard);
 
-        let exit = Exit::new(Command::new("false").spawn().unwrap()).unwrap();
+        let exit = Exit::new(Command::new("false").isolated().spawn().unwrap()).unwrap();
         // SAFETY: as above.
         let exit = unsafe { AsyncFd::register(exit) }.unwrap();
         let outcome = loop {
@@ -177,7 +160,7 @@ fn signals_processes_and_files_in_async_io() {
             signals.readable().await.unwrap();
             assert_eq!(signals.get_ref().pending()[0].signal, Signal::USER2);
 
-            let exit = Exit::new(Command::new("false").spawn().unwrap()).unwrap();
+            let exit = Exit::new(Command::new("false").isolated().spawn().unwrap()).unwrap();
             let exit = Async::new_nonblocking(exit).unwrap();
             let outcome = loop {
                 exit.readable().await.unwrap();

@@ -1,22 +1,28 @@
 //! tokio's other ways to wait.
 
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use drop_in::{knows_no_edge, on_tokio};
+use drop_in::{in_a_minute, on_tokio};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::pipe;
 use tokio::net::{UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use tokio::process::Command;
+use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+use wakeful_testing::Isolated;
 
 #[test]
 fn a_child_process() {
     on_tokio(|| async {
-        let mut child = Command::new("sh")
+        let mut command = Command::new("sh");
+        command.as_std_mut().isolated();
+        let mut child = command
             .args(["-c", "while read line; do echo \"<$line>\"; done; exit 7"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -41,6 +47,7 @@ fn many_children_exit() {
         let children: Vec<_> = (0..20)
             .map(|number| {
                 let mut command = Command::new("sh");
+                command.as_std_mut().isolated();
                 command.args(["-c", &format!("exit {number}")]).kill_on_drop(true);
                 tokio::spawn(async move { command.status().await.unwrap().code() })
             })
@@ -108,15 +115,76 @@ fn datagrams() {
     });
 }
 
-/// A descriptor that tokio does not read itself. On an emulated edge nobody tells when it was drained.
+/// A socket that is connected to a port at which nothing listens, and the address of that.
+async fn refused() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    socket.connect(closed).await.unwrap();
+    (socket, closed)
+}
+
+/// ICMP says that a datagram was refused. `recv` returns that, or waits; it does not take the
+/// thread for itself.
+#[test]
+fn a_refused_datagram() {
+    in_a_minute(|| {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut buffer = [0; 16];
+            for wait in [Duration::ZERO, Duration::from_millis(20)] {
+                let (socket, closed) = refused().await;
+                for _ in 0..3 {
+                    socket.send(b"x").await.ok();
+                    // The runtime hears of the error before, or during, the first receive.
+                    sleep(wait).await;
+                    for _ in 0..3 {
+                        let received = socket.recv(&mut buffer);
+                        let received = timeout(Duration::from_millis(20), received).await;
+                        if let Ok(received) = received {
+                            let kind = received.unwrap_err().kind();
+                            assert_eq!(kind, ErrorKind::ConnectionRefused);
+                        }
+                    }
+                }
+                // Both the thread and the socket are usable.
+                assert_eq!(tokio::spawn(async { 7 }).await.unwrap(), 7);
+                socket.take_error().unwrap();
+                let peer = UdpSocket::bind(closed).await.unwrap();
+                peer.send_to(b"now", socket.local_addr().unwrap()).await.unwrap();
+                assert_eq!(socket.recv(&mut buffer).await.unwrap(), 3);
+            }
+        });
+    });
+}
+
+/// An error that was not taken does not hide what comes after it.
+#[test]
+fn data_after_a_refused_datagram() {
+    on_tokio(|| async {
+        let (socket, closed) = refused().await;
+        socket.send(b"x").await.unwrap();
+        // The runtime hears of the error.
+        sleep(Duration::from_millis(20)).await;
+        let peer = UdpSocket::bind(closed).await.unwrap();
+        peer.send_to(b"now", socket.local_addr().unwrap()).await.unwrap();
+        let mut buffer = [0; 16];
+        let length = loop {
+            socket.readable().await.unwrap();
+            match socket.try_recv(&mut buffer) {
+                Ok(length) => break length,
+                Err(error) => assert!(
+                    matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::WouldBlock),
+                    "{error}"
+                ),
+            }
+        };
+        assert_eq!(length, 3);
+    });
+}
+
+/// A descriptor that tokio does not read itself.
 #[test]
 fn a_bare_descriptor() {
-    if knows_no_edge() {
-        println!(
-            "left out: whoever reads a bare descriptor registers it anew, and AsyncFd does not"
-        );
-        return;
-    }
     on_tokio(|| async {
         let (reader, mut writer) = std::os::unix::net::UnixStream::pair().unwrap();
         reader.set_nonblocking(true).unwrap();
@@ -138,6 +206,101 @@ fn a_bare_descriptor() {
             };
             assert_eq!((length, buffer[0]), (1, number));
             writer = late.join().unwrap();
+        }
+    });
+}
+
+/// More than the pipes hold, both ways at once. To tokio 1.53 a child's pipes are bare descriptors.
+#[test]
+fn a_child_that_is_fed_a_lot() {
+    on_tokio(|| async {
+        let mut child = Command::new("cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let feeder = tokio::spawn(async move {
+            for number in 0..30_000 {
+                stdin.write_all(format!("line {number}\n").as_bytes()).await.unwrap();
+            }
+        });
+        for number in 0..30_000 {
+            assert_eq!(lines.next_line().await.unwrap(), Some(format!("line {number}")));
+        }
+        assert_eq!(lines.next_line().await.unwrap(), None);
+        feeder.await.unwrap();
+        assert!(child.wait().await.unwrap().success());
+    });
+}
+
+/// Each side answers the other, so that nothing may be lost.
+#[test]
+fn two_bare_descriptors_in_conversation() {
+    on_tokio(|| async {
+        let (left, right) = std::os::unix::net::UnixStream::pair().unwrap();
+        let sides = [left, right].map(|side| {
+            side.set_nonblocking(true).unwrap();
+            // SAFETY: the file owns its descriptor, and always tells the same one.
+            unsafe { AsyncFd::register(std::fs::File::from(OwnedFd::from(side))) }.unwrap()
+        });
+        let tasks = sides.map(|side| {
+            tokio::spawn(async move {
+                for _ in 0..500 {
+                    let write = |mut file: &std::fs::File| io::Write::write(&mut file, &[1; 8]);
+                    let writable = side.async_io(tokio::io::Interest::WRITABLE, write);
+                    assert_eq!(writable.await.unwrap(), 8);
+                    let mut buffer = [0; 8];
+                    let read = |mut file: &std::fs::File| file.read(&mut buffer);
+                    let read = side.async_io(tokio::io::Interest::READABLE, read);
+                    assert_eq!(read.await.unwrap(), 8);
+                }
+                side
+            })
+        });
+        let mut sides = Vec::new();
+        for task in tasks {
+            sides.push(task.await.unwrap());
+        }
+    });
+}
+
+/// An error that was not taken is no reason to be deaf to what comes after it.
+#[test]
+fn a_datagram_after_an_error() {
+    on_tokio(|| async {
+        for takes in [false, true] {
+            let peer = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let (address, here) = (peer.local_addr().unwrap(), socket.local_addr().unwrap());
+            socket.connect(address).await.unwrap();
+            drop(peer);
+            socket.send(b"is anybody there?").await.unwrap();
+            // The refusal arrives meanwhile.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if takes {
+                assert!(socket.take_error().unwrap().is_some());
+            }
+            let late = tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let peer = UdpSocket::bind(address).await.unwrap();
+                peer.send_to(b"now there is", here).await.unwrap();
+            });
+            let mut buffer = [0; 16];
+            let length = loop {
+                socket.readable().await.unwrap();
+                match socket.try_recv(&mut buffer) {
+                    Ok(length) => break length,
+                    Err(error) => assert!(matches!(
+                        error.kind(),
+                        io::ErrorKind::WouldBlock | io::ErrorKind::ConnectionRefused
+                    )),
+                }
+            };
+            assert_eq!(&buffer[..length], b"now there is");
+            late.await.unwrap();
         }
     });
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use wakeful_kernel::linux::PidFd;
+use wakeful_testing::{Isolated, Running};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -42,9 +43,9 @@ fn watch_over(child: &Child) -> mpsc::Sender<()> {
 
 /// Waits for a good end, and gives the output.
 #[track_caller]
-fn finish(child: Child) -> String {
+fn finish(child: Running) -> String {
     let _watched = watch_over(&child);
-    let output = child.wait_with_output().unwrap();
+    let output = child.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}{errors}");
@@ -53,7 +54,7 @@ fn finish(child: Child) -> String {
 
 #[test]
 fn tcp_server() {
-    let text = finish(example("tcp_server").arg("127.0.0.1:0").spawn().unwrap());
+    let text = finish(example("tcp_server").arg("127.0.0.1:0").start());
     for line in ["Got an event for Token(0)", "Got an event for Token(1)", "Event"] {
         assert!(text.lines().any(|found| found == line), "{line:?} in {text}");
     }
@@ -67,7 +68,7 @@ fn delayserver_is_answered_in_reverse() {
     let nobody = socket.local_addr().unwrap().as_socket().unwrap();
     let mut command = example("delayserver");
     command.env("HOST", nobody.to_string()).env("UNIT_MS", "100");
-    let text = finish(command.spawn().unwrap());
+    let text = finish(command.start());
     let mut order: Vec<_> =
         text.lines().filter_map(|line| line.strip_prefix("RECEIVED: ")).collect();
     // An answer may come in pieces.
@@ -78,7 +79,7 @@ fn delayserver_is_answered_in_reverse() {
 
 #[test]
 fn stdinmonitoring_echoes_five_lines() {
-    let mut child = example("stdinmonitoring").spawn().unwrap();
+    let mut child = example("stdinmonitoring").start();
     let _watched = watch_over(&child);
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -104,7 +105,7 @@ fn read_until(stdout: &mut impl Read, text: &mut String, wanted: &str) {
 
 #[test]
 fn stdinmonitoring_sees_all_of_a_flood() {
-    let mut child = example("stdinmonitoring").spawn().unwrap();
+    let mut child = example("stdinmonitoring").start();
     let _watched = watch_over(&child);
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -122,9 +123,9 @@ fn stdinmonitoring_sees_all_of_a_flood() {
 #[test]
 fn stdinmonitoring_says_what_is_wrong_with_a_file() {
     let file = std::fs::File::open(std::env::current_exe().unwrap()).unwrap();
-    let child = example("stdinmonitoring").stdin(file).spawn().unwrap();
+    let child = example("stdinmonitoring").stdin(file).start();
     let _watched = watch_over(&child);
-    let output = child.wait_with_output().unwrap();
+    let output = child.output().unwrap();
     assert!(!output.status.success());
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.contains("use a terminal or a pipe"), "{errors}");
@@ -132,13 +133,13 @@ fn stdinmonitoring_says_what_is_wrong_with_a_file() {
 
 #[test]
 fn udp_echo() {
-    let text = finish(example("udp_echo").spawn().unwrap());
+    let text = finish(example("udp_echo").start());
     assert!(text.contains("\"datagram 4\" came back"), "{text}");
 }
 
 #[test]
 fn epoll_experiments() {
-    let text = finish(example("epoll_experiments").spawn().unwrap());
+    let text = finish(example("epoll_experiments").start());
     assert!(text.contains("the eventfd counted 42"), "{text}");
     assert!(text.contains("edge: 1 event, then 0, and after another write 1"), "{text}");
     assert!(text.ends_with("all experiments went as expected\n"), "{text}");
@@ -146,7 +147,7 @@ fn epoll_experiments() {
 
 #[test]
 fn epoll_notes() {
-    let mut child = example("epoll_notes").spawn().unwrap();
+    let mut child = example("epoll_notes").start();
     let _watched = watch_over(&child);
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
@@ -163,46 +164,46 @@ fn epoll_notes() {
 
 #[test]
 fn timers_are_exactly_two_events() {
-    let text = finish(example("timers").env("UNIT_MS", "50").spawn().unwrap());
+    let text = finish(example("timers").env("UNIT_MS", "50").start());
     assert!(text.ends_with("2 events\n"), "{text}");
     assert_eq!(text.matches("expired 1 time").count(), 2, "{text}");
 }
 
 #[test]
 fn timers_of_kqueue_are_exactly_two_events() {
-    let text = finish(example("kqueue_timers").env("UNIT_MS", "50").spawn().unwrap());
+    let text = finish(example("kqueue_timers").env("UNIT_MS", "50").start());
     assert!(text.ends_with("2 events\n"), "{text}");
     assert_eq!(text.matches("expired 1 time").count(), 2, "{text}");
 }
 
 #[test]
 fn kqueue_sees_exactly_one_event_of_a_file() {
-    let text = finish(example("kqueue_filemonitoring").spawn().unwrap());
+    let text = finish(example("kqueue_filemonitoring").start());
     assert!(text.contains("WRITE | EXTEND") && text.ends_with("1 event\n"), "{text}");
 }
 
 #[test]
 fn kqueue_tells_of_a_child_and_its_signal() {
-    let text = finish(example("kqueue_process").spawn().unwrap());
+    let text = finish(example("kqueue_process").start());
     assert!(text.contains(": exit status: 7\n") && text.contains(": 1 time\n"), "{text}");
 }
 
 #[test]
 fn threads_call_through_kqueue() {
-    let text = finish(example("kqueue_user").spawn().unwrap());
+    let text = finish(example("kqueue_user").start());
     assert!(text.ends_with("4 threads have called\n"), "{text}");
 }
 
 #[test]
 fn many_timers() {
-    let text = finish(example("million_timers").arg("50000").spawn().unwrap());
+    let text = finish(example("million_timers").arg("50000").start());
     assert!(text.contains("reported: 25000") && text.contains("cancelled: 25000"), "{text}");
     assert!(text.ends_with("every timer once, in the order of the deadlines\n"), "{text}");
 }
 
 #[test]
 fn signals_are_counted() {
-    let text = finish(example("signals").spawn().unwrap());
+    let text = finish(example("signals").start());
     let count = |signal| -> u32 {
         let counts = text.lines().filter_map(|line| line.strip_suffix(signal));
         counts.map(|count| count.trim_end_matches(" × ").parse::<u32>().unwrap()).sum()
@@ -212,7 +213,7 @@ fn signals_are_counted() {
 
 #[test]
 fn child_exit() {
-    let text = finish(example("child_exit").spawn().unwrap());
+    let text = finish(example("child_exit").start());
     for line in ["child 0: exit status: 7", "child 1: signal: 15", "child 2: signal: 9"] {
         assert_eq!(text.matches(line).count(), 1, "{line:?} in {text}");
     }
@@ -220,43 +221,43 @@ fn child_exit() {
 
 #[test]
 fn filemonitoring_sees_exactly_one_event() {
-    let text = finish(example("filemonitoring").spawn().unwrap());
+    let text = finish(example("filemonitoring").start());
     assert_eq!(text.matches("modified").count(), 1, "{text}");
     assert!(text.ends_with("1 event\n"), "{text}");
 }
 
 #[test]
 fn copy_tree() {
-    let text = finish(example("copy_tree").spawn().unwrap());
+    let text = finish(example("copy_tree").start());
     assert!(text.starts_with("200 files, 39087620 bytes"), "{text}");
     let folder = tempfile::tempdir().unwrap();
     let (from, to) = (folder.path().join("from"), folder.path().join("to"));
     std::fs::create_dir_all(from.join("inner")).unwrap();
     std::fs::write(from.join("inner/file"), "content").unwrap();
-    let copy = || example("copy_tree").args([&from, &to]).spawn().unwrap();
+    let copy = || example("copy_tree").args([&from, &to]).start();
     assert!(finish(copy()).starts_with("1 file, 7 bytes, copied and verified"));
     assert_eq!(std::fs::read(to.join("inner/file")).unwrap(), b"content");
-    let output = copy().wait_with_output().unwrap();
+    let output = copy().output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("is there already"));
 }
 
 #[test]
 fn user_events() {
-    let text = finish(example("user_events").spawn().unwrap());
+    let text = finish(example("user_events").start());
     assert!(text.contains("40000 items from 4 threads"), "{text}");
     assert!(text.ends_with("each once, in the order of its sender\n"), "{text}");
 }
 
 #[test]
 fn everything() {
-    let text = finish(example("everything").spawn().unwrap());
+    let text = finish(example("everything").start());
     assert!(text.ends_with("everything happened\n"), "{text}");
 }
 
 #[test]
 fn event_port_stdin() {
-    let mut child = example("event_port_stdin").spawn().unwrap();
+    let mut child = example("event_port_stdin").start();
     child.stdin.take().unwrap().write_all(b"a line\n").unwrap();
     let text = finish(child);
     assert!(text.contains("Data available on stdin!\nread: a line\n"), "{text}");
@@ -266,7 +267,7 @@ fn event_port_stdin() {
 fn event_port_watch_file() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let path = file.path().display().to_string();
-    let mut child = example("event_port_watch_file").arg(&path).spawn().unwrap();
+    let mut child = example("event_port_watch_file").arg(&path).start();
     let _watched = watch_over(&child);
     let mut stdout = child.stdout.take().unwrap();
     let mut text = String::new();
@@ -280,23 +281,23 @@ fn event_port_watch_file() {
     assert!(last.starts_with(&path), "{text}");
     assert!(last.ends_with("Delete") || last.ends_with("is gone"), "{text}");
     finish(child);
-    let child = example("event_port_watch_file").spawn().unwrap();
-    let output = child.wait_with_output().unwrap();
+    let child = example("event_port_watch_file").start();
+    let output = child.output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("PATH"));
 }
 
 #[test]
 fn event_ports_otherwise() {
-    let many = finish(example("event_port_many").spawn().unwrap());
+    let many = finish(example("event_port_many").start());
     let lines: Vec<_> = many.lines().map(|line| line.split_once(" events: ").unwrap().1).collect();
     assert_eq!(lines.len(), 3, "{many}");
     assert!(lines.contains(&"In | Out") && lines.contains(&"In"), "{many}");
-    let errors = finish(example("event_port_errors").spawn().unwrap());
+    let errors = finish(example("event_port_errors").start());
     assert!(errors.contains("Failed to associate fd 99"), "{errors}");
     assert!(errors.contains("fd 99") && errors.contains("it is not open"), "{errors}");
-    let timer = finish(example("event_port_timer").env("UNIT_MS", "20").spawn().unwrap());
+    let timer = finish(example("event_port_timer").env("UNIT_MS", "20").start());
     assert!(timer.ends_with("while nobody looked\n") && timer.contains("user 23"), "{timer}");
-    let raw = finish(example("event_port_raw").spawn().unwrap());
+    let raw = finish(example("event_port_raw").start());
     assert!(raw.ends_with("source 3: events 7, user 23\n"), "{raw}");
 }

@@ -28,6 +28,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("idle", idle),
     ("idle-below-a-millisecond", idle_below_a_millisecond),
     ("idle-with-waker", idle_with_waker),
+    ("idle-while-its-number-is-taken", idle_while_its_number_is_taken),
     ("timers", timers),
     ("user-events", user_events),
     ("wake-awake", wake_awake),
@@ -115,6 +116,24 @@ fn idle_below_a_millisecond(poll: &mut Poll, events: &mut Events) -> Result {
 fn idle_with_waker(poll: &mut Poll, events: &mut Events) -> Result {
     let _waker = Waker::new(poll.registry(), Token(1))?;
     counted(|| Ok(poll.poll(events, Some(Duration::from_millis(1)))?))
+}
+
+/// One wait, during which a registration takes the number by which the waker's eventfd is told.
+fn idle_while_its_number_is_taken(poll: &mut Poll, events: &mut Events) -> Result {
+    const NUMBER: Token = Token(0xfd57_a3e1_9c44_b2d3_u64 as usize);
+    let _waker = Waker::new(poll.registry(), Token(1))?;
+    poll.poll(events, Some(Duration::ZERO))?;
+    let registry = poll.registry().try_clone()?;
+    let (_sender, mut receiver) = wakeful::pipe::new()?;
+    let thread = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(200));
+        registry.register(&mut receiver, NUMBER, Interest::READABLE)
+    });
+    let _ = parent_id();
+    poll.poll(events, Some(Duration::from_millis(400)))?;
+    let _ = parent_id();
+    assert!(events.is_empty());
+    Ok(thread.join().map_err(|_| "the thread panicked")??)
 }
 
 /// A timer that is far off, and one that is due each time.

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 
+use wakeful_testing::Isolated;
+
 type Counts = BTreeMap<String, usize>;
 
 /// The calls of the main thread between the marks, for each of the hundred rounds.
@@ -20,6 +22,7 @@ fn count_with(options: &[&str], scenario: &str, backend: &str) -> Counts {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let output = Command::new("timeout")
+        .isolated()
         .args(["60", "strace", "-qq", "-ff", "-o"])
         .arg(&log)
         .args(options)
@@ -66,6 +69,12 @@ fn an_idle_poll_is_one_call() {
         expect(scenario, "poll", &[("ppoll", 100)]);
     }
     expect("idle-below-a-millisecond", "epoll", &[("epoll_pwait2", 100)]);
+}
+
+/// Nobody woke, so the wait goes on: once ended, it could not know for how long.
+#[test]
+fn no_wait_is_begun_again_without_a_clock() {
+    expect("idle-while-its-number-is-taken", "epoll", &[("epoll_wait", 1)]);
 }
 
 #[test]
@@ -172,6 +181,7 @@ fn any_number_of_file_operations_is_one_call() {
 #[track_caller]
 fn with_fault(inject: &str) -> String {
     let output = Command::new("timeout")
+        .isolated()
         .args(["60", "strace", "-qq", "-f", "-o", "/dev/null", "-e", inject])
         .args([env!("CARGO_BIN_EXE_system-calls"), "file-faults"])
         .output()

@@ -46,6 +46,8 @@ struct BackendInfo {
     edge_oneshot: String,
     /// What makes an edge-triggered registration report again.
     edge_rule: &'static str,
+    /// The longest interval at which a bare descriptor is rechecked for an edge.
+    edge_recheck_ms: Option<u128>,
     timeout_resolution_ns: u128,
     nests: bool,
     scales: bool,
@@ -105,6 +107,7 @@ impl BackendInfo {
                 EdgeRule::AfterWouldBlock => "after WouldBlock",
                 _ => "unknown",
             },
+            edge_recheck_ms: capabilities.edge_recheck.map(|longest| longest.as_millis()),
             timeout_resolution_ns: capabilities.timeout_resolution.as_nanos(),
             nests: capabilities.nests,
             scales: capabilities.scales,
@@ -157,6 +160,13 @@ fn print(info: &Info, output: &mut Output) -> anyhow::Result<()> {
             ("one-shot", backend.oneshot.clone()),
             ("edge one-shot", backend.edge_oneshot.clone()),
             ("an edge comes", backend.edge_rule.to_owned()),
+            (
+                "bare descriptors are rechecked",
+                match backend.edge_recheck_ms {
+                    Some(longest) => format!("every {longest} ms or more often"),
+                    None => "never".to_owned(),
+                },
+            ),
             ("finest timeout", format!("{} ns", backend.timeout_resolution_ns)),
             ("nests in another loop", yes(backend.nests)),
             ("cost independent of registrations", yes(backend.scales)),

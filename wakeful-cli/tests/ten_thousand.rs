@@ -44,7 +44,8 @@ fn ten_thousand_echoes() {
 fn ten_thousand_delays() {
     let _crowd = CROWD.lock().unwrap_or_else(PoisonError::into_inner);
     let count = many();
-    let server = Server::start(&["delay"]);
+    // The first clients wait for the last ones before they ask.
+    let server = Server::start(&["delay", "--request-timeout", "60"]);
     let delay = Duration::from_millis(1500);
     let request = |index| {
         format!("GET /{}/{index} HTTP/1.1\r\nConnection: close\r\n\r\n", delay.as_millis())

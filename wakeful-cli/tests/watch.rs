@@ -15,13 +15,13 @@ use common::waiting::Watch;
 use common::{DEADLINE, run, wakeful, watch_over};
 use serde_json::Value;
 use wakeful_kernel::linux::PidFd;
+use wakeful_testing::Isolated;
 
 #[test]
 fn every_kind_in_one_wait() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
-    let mut child =
-        Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new("sh").args(["-c", "read line"]).stdin(Stdio::piped()).start();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let server_name = server.local_addr().unwrap().to_string();
     for backend in ::wakeful::Backend::available().iter().map(|backend| backend.name()) {
@@ -41,9 +41,8 @@ fn every_kind_in_one_wait() {
         ]);
         command.args(["--signal", "USR1", "--pid", &pid, "--stdin", "--listen", "127.0.0.1:0"]);
         command.args(["--connect", &server_name]);
-        let spawned =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut spawned = spawned.unwrap();
+        let mut spawned =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).start();
         let output = BufReader::new(spawned.stdout.take().unwrap());
         let mut errors = BufReader::new(spawned.stderr.take().unwrap());
         let mut banner = String::new();
@@ -152,8 +151,7 @@ fn a_reader_that_sleeps() {
             .args(["watch", "--every", "50us", "--timeout", limit])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+            .start();
         // Kept open, and full before long.
         let _output = child.stdout.take();
         thread::sleep(Duration::from_millis(700));

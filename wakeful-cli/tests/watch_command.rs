@@ -5,14 +5,16 @@
 mod common;
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::waiting::Watch;
-use common::{DEADLINE, run, wakeful};
+use common::{DEADLINE, run, wakeful, watch_over};
 use serde_json::Value;
+use wakeful_kernel::linux::PidFd;
+use wakeful_testing::Isolated;
 
 #[test]
 fn exit_statuses() {
@@ -63,7 +65,7 @@ fn exit_statuses() {
         assert!(errors.contains(program), "{errors}");
     }
     // One that has ended has ended.
-    let mut child = Command::new("true").spawn().unwrap();
+    let mut child = Command::new("true").start();
     child.wait().unwrap();
     assert_eq!(code(&["--pid", &child.id().to_string()]), Some(0));
     // A parent that ignores SIGCHLD takes no status away.
@@ -126,6 +128,26 @@ fn interrupted() {
     let (status, rest) = watch.end();
     assert_eq!((status, rest.trim()), (Some(0), "ended"));
     assert!(start.elapsed() < Duration::from_millis(1500));
+}
+
+/// As nohup(1) and a shell's background jobs have it: what was ignored before stays ignored.
+#[test]
+fn ignored_signals_end_nothing() {
+    let program = env!("CARGO_BIN_EXE_wakeful");
+    let script = format!("trap '' INT HUP; exec {program} watch --every 20ms");
+    let mut shell = Command::new("sh");
+    let mut child = shell.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).start();
+    let _watched = watch_over(&child);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next().is_some());
+    for signal in [libc::SIGINT, libc::SIGHUP] {
+        PidFd::open(child.id()).unwrap().send_signal(signal).unwrap();
+        // A signal that ended it would do so within one of these.
+        assert_eq!(lines.by_ref().take(10).count(), 10);
+    }
+    PidFd::open(child.id()).unwrap().send_signal(libc::SIGTERM).unwrap();
+    lines.for_each(drop);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

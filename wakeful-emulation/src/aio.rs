@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 
 use crate::event_port::{Port, SIGEV_PORT, port_notify};
 use crate::fork::ForkMutex;
-use crate::kqueue::{Queue, SIGEV_KEVENT};
+use crate::kqueue::{EVFILT_AIO, EVFILT_LIO, Queue, SIGEV_KEVENT};
 use crate::linux::{Errno, Result, answer};
 
 /// What is to be told of the ends of operations.
@@ -19,7 +19,33 @@ pub(crate) struct Endings {
     objects: HashMap<usize, Ending>,
     /// Which object it is about, by what the function is called with: an address may be another operation's by then.
     under_way: HashMap<usize, usize>,
+    /// The list that an operation was begun with, if a kqueue is told of its end, and how many
+    /// operations of each list have results that were not taken: until then a kqueue reports the
+    /// list.
+    lists: HashMap<usize, usize>,
+    left: HashMap<usize, usize>,
     next: usize,
+}
+
+impl Endings {
+    /// The result of an operation is taken: what a kqueue reports no more, the operation and
+    /// perhaps its list.
+    fn take(&mut self, object: usize) -> [Option<(usize, Told)>; 2] {
+        let list = self.lists.remove(&object).filter(|list| {
+            let left = self.left.get_mut(list);
+            left.is_some_and(|left| {
+                *left = left.saturating_sub(1);
+                *left == 0
+            })
+        });
+        if let Some(list) = list {
+            self.left.remove(&list);
+        }
+        [Some(object), list].map(|object| {
+            let told = &self.objects.get(&object?)?.told;
+            matches!(told, Told::Kqueue(..)).then(|| Some((object?, told.clone())))?
+        })
+    }
 }
 
 /// When there are so many, those are looked for whose ports are gone.
@@ -36,16 +62,17 @@ struct Ending {
 #[derive(Clone, Debug)]
 enum Told {
     Port(Weak<Port>, usize),
-    Kqueue(Weak<Queue>, usize),
+    /// The filter is that of an operation or of a list.
+    Kqueue(Weak<Queue>, usize, i16),
 }
 
 impl Told {
-    /// Whom a notification names, if it is one for us.
+    /// Whom a notification names, if it is one for us. The filter is that of a kqueue's event.
     ///
     /// # Safety
     ///
     /// The value of a `SIGEV_PORT` must be null or the address of a [`port_notify`].
-    unsafe fn by(event: &libc::sigevent) -> Result<Option<Told>> {
+    unsafe fn by(event: &libc::sigevent, filter: i16) -> Result<Option<Told>> {
         match event.sigev_notify {
             SIGEV_PORT => {
                 // SAFETY: as the caller promises.
@@ -58,7 +85,7 @@ impl Told {
                 // As FreeBSD has it: sigev_notify_kqueue is another name for this.
                 let queue = Queue::find(event.sigev_signo)?;
                 let user = event.sigev_value.sival_ptr as usize;
-                Ok(Some(Told::Kqueue(Arc::downgrade(&queue), user)))
+                Ok(Some(Told::Kqueue(Arc::downgrade(&queue), user, filter)))
             }
             _ => Ok(None),
         }
@@ -67,15 +94,15 @@ impl Told {
     fn is_there(&self) -> bool {
         match self {
             Told::Port(port, _) => port.strong_count() > 0,
-            Told::Kqueue(queue, _) => queue.strong_count() > 0,
+            Told::Kqueue(queue, ..) => queue.strong_count() > 0,
         }
     }
 
     fn prepare(&self, object: usize) -> Result<()> {
         match self {
             Told::Port(port, _) => port.upgrade().ok_or(Errno::BADF)?.expect_operation(),
-            Told::Kqueue(queue, user) => {
-                queue.upgrade().ok_or(Errno::BADF)?.expect_operation(object, *user)
+            Told::Kqueue(queue, user, filter) => {
+                queue.upgrade().ok_or(Errno::BADF)?.expect_operation((object, *filter), *user)
             }
         }
     }
@@ -87,9 +114,9 @@ impl Told {
                     port.operation_ended(object, *user);
                 }
             }
-            Told::Kqueue(queue, _) => {
+            Told::Kqueue(queue, _, filter) => {
                 if let Some(queue) = queue.upgrade() {
-                    queue.operation_ended(object);
+                    queue.operation_ended((object, *filter));
                 }
             }
         }
@@ -103,9 +130,9 @@ impl Told {
                     port.forget_operation();
                 }
             }
-            Told::Kqueue(queue, _) => {
+            Told::Kqueue(queue, _, filter) => {
                 if let Some(queue) = queue.upgrade() {
-                    queue.forget_operation(object);
+                    queue.forget_operation((object, *filter));
                 }
             }
         }
@@ -162,9 +189,13 @@ struct Redirected {
 /// # Safety
 ///
 /// The value of a `SIGEV_PORT` must be null or the address of a [`port_notify`].
-unsafe fn redirect(event: &mut libc::sigevent, object: usize) -> Result<Option<Redirected>> {
+unsafe fn redirect(
+    event: &mut libc::sigevent,
+    object: usize,
+    filter: i16,
+) -> Result<Option<Redirected>> {
     // SAFETY: as the caller promises.
-    let told = unsafe { Told::by(event) }?;
+    let told = unsafe { Told::by(event, filter) }?;
     let Some(told) = told.or_else(|| redirected_before(event, object)) else {
         return Ok(None);
     };
@@ -221,7 +252,7 @@ unsafe fn begin(
     // SAFETY: as the caller promises.
     let redirected = match unsafe { operation.as_mut() } {
         // SAFETY: likewise.
-        Some(it) => unsafe { redirect(&mut it.aio_sigevent, operation as usize) },
+        Some(it) => unsafe { redirect(&mut it.aio_sigevent, operation as usize, EVFILT_AIO) },
         None => return answer(Err(Errno(libc::EFAULT))),
     };
     let redirected = match redirected {
@@ -298,19 +329,31 @@ pub unsafe fn aio_fsync(how: c_int, operation: *mut libc::aiocb) -> c_int {
 /// As aio_return(3).
 pub unsafe fn aio_return(operation: *mut libc::aiocb) -> libc::ssize_t {
     let object = operation as usize;
-    let told = ENDINGS.lock().as_ref().and_then(|all| Some(all.objects.get(&object)?.told.clone()));
-    if let Some(Told::Kqueue(queue, _)) = told {
-        if let Some(queue) = queue.upgrade() {
-            queue.forget_operation(object);
-        }
+    let told = ENDINGS.lock().as_mut().map(|endings| endings.take(object));
+    for (object, told) in told.into_iter().flatten().flatten() {
+        told.undo(object);
     }
     // SAFETY: as the caller promises.
     unsafe { libc::aio_return(operation) }
 }
 
-/// `int lio_listio(int mode, struct aiocb *const list[], int count, struct sigevent *sigevent)`—Begins several
-/// operations, and tells a port of the end of each, and of all, as far as they ask for it by [`SIGEV_PORT`]. The object
-/// of the event for all is the address of the list.
+/// A kqueue reports a list until the results of all its operations are taken.
+fn remember_list(list: usize, operations: &[*mut libc::aiocb]) {
+    let mut endings = ENDINGS.lock();
+    let endings = endings.get_or_insert_default();
+    let objects = operations.iter().filter(|it| !it.is_null()).map(|&it| it as usize);
+    for object in objects {
+        endings.lists.insert(object, list);
+    }
+    let count = endings.lists.values().filter(|&&of| of == list).count();
+    endings.left.insert(list, count);
+}
+
+/// `int lio_listio(int mode, struct aiocb *const list[], int count, struct sigevent
+/// *sigevent)`—Begins several operations, and tells a port or a kqueue of the end of each, and of
+/// all, as far as they ask for it by [`SIGEV_PORT`] or [`SIGEV_KEVENT`]. The object of the event
+/// for all is the address of the list; a kqueue reports it by `EVFILT_LIO` until all results are
+/// taken.
 ///
 /// # Errors
 ///
@@ -331,9 +374,9 @@ pub unsafe fn lio_listio(
         // SAFETY: as the caller promises.
         length => unsafe { std::slice::from_raw_parts(list, length) },
     };
-    let redirect = |event: &mut libc::sigevent, object: usize| {
+    let redirect = |event: &mut libc::sigevent, object: usize, filter: i16| {
         // SAFETY: as the caller promises.
-        unsafe { redirect(event, object) }
+        unsafe { redirect(event, object, filter) }
     };
     let mut redirected = Vec::new();
     let mut begin = || -> Result<()> {
@@ -341,7 +384,7 @@ pub unsafe fn lio_listio(
             // SAFETY: as the caller promises.
             match unsafe { operation.as_mut() } {
                 Some(it) if it.aio_lio_opcode != libc::LIO_NOP => {
-                    let one = redirect(&mut it.aio_sigevent, operation as usize)?;
+                    let one = redirect(&mut it.aio_sigevent, operation as usize, EVFILT_AIO)?;
                     redirected.extend(one.map(|one| (Some(operation), one)));
                 }
                 _ => {}
@@ -352,9 +395,15 @@ pub unsafe fn lio_listio(
     let mut prepared = begin();
     // SAFETY: as the caller promises.
     let mut event = unsafe { sigevent.as_ref() }.copied().filter(|_| mode == libc::LIO_NOWAIT);
+    let event_is_of_kqueue = event.is_some_and(|event| event.sigev_notify == SIGEV_KEVENT);
     if let (Ok(()), Some(event)) = (prepared, &mut event) {
-        match redirect(event, list as usize) {
-            Ok(all) => redirected.extend(all.map(|all| (None, all))),
+        match redirect(event, list as usize, EVFILT_LIO) {
+            Ok(all) => {
+                if all.is_some() && event_is_of_kqueue {
+                    remember_list(list as usize, operations);
+                }
+                redirected.extend(all.map(|all| (None, all)));
+            }
             Err(error) => prepared = Err(error),
         }
     }

@@ -4,6 +4,8 @@ use std::ffi::{c_int, c_uint, c_void};
 
 use crate::event_port::{self, port_event};
 use crate::kqueue::{self, kevent};
+#[cfg(target_env = "gnu")]
+use crate::linux;
 
 /// `int kqueue(void)`—See [`kqueue::kqueue`].
 #[unsafe(export_name = "kqueue")]
@@ -254,4 +256,47 @@ unsafe extern "C" fn c_lio_listio(
 ) -> c_int {
     // SAFETY: as the caller promises.
     unsafe { event_port::lio_listio(mode, list, count, sigevent) }
+}
+
+/// `int sigaction(int signum, const struct sigaction *act, struct sigaction *oldact)`—The C
+/// library's, in front of which this one goes on counting the signals of `EVFILT_SIGNAL`.
+///
+/// # Safety
+///
+/// As sigaction(2).
+#[cfg(target_env = "gnu")]
+#[unsafe(export_name = "sigaction")]
+unsafe extern "C" fn c_sigaction(
+    number: c_int,
+    new: *const libc::sigaction,
+    old: *mut libc::sigaction,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { linux::set_action(number, new, old) }
+}
+
+/// `sighandler_t signal(int signum, sighandler_t handler)`—As `sigaction`: the handler stays, and
+/// calls are restarted.
+///
+/// # Safety
+///
+/// As signal(2).
+#[cfg(target_env = "gnu")]
+#[unsafe(export_name = "signal")]
+unsafe extern "C" fn c_signal(number: c_int, handler: libc::sighandler_t) -> libc::sighandler_t {
+    if handler == libc::SIG_ERR {
+        linux::set_errno(linux::Errno(libc::EINVAL));
+        return libc::SIG_ERR;
+    }
+    // SAFETY: the struct consists of integers, a set of bits, and a pointer that may be null.
+    let mut new: libc::sigaction = unsafe { std::mem::zeroed() };
+    new.sa_sigaction = handler;
+    new.sa_flags = libc::SA_RESTART;
+    let mut old = new;
+    // SAFETY: the set is valid, and both structs are.
+    let result = unsafe {
+        libc::sigaddset(&mut new.sa_mask, number);
+        linux::set_action(number, &new, &mut old)
+    };
+    if result == 0 { old.sa_sigaction } else { libc::SIG_ERR }
 }

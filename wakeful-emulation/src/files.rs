@@ -6,7 +6,7 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use crate::linux::{Errno, Inotify, Record, Result};
+use crate::linux::{self, Errno, Inotify, Record, Result};
 
 #[derive(Debug, Default)]
 pub(crate) struct Files {
@@ -76,14 +76,14 @@ impl Files {
 
     /// Hears of what happens in the directory that the file of a descriptor is in by now.
     pub(crate) fn listen_to_parent(&mut self, fd: RawFd, number: u64, mask: u32) -> Result<()> {
-        let path = std::fs::read_link(format!("/proc/self/fd/{fd}")).map_err(|_| Errno::BADF)?;
+        let path = linux::path_of(fd)?;
         self.watch(path.parent().unwrap_or(Path::new("/")), number, Role::Parent, mask)
     }
 
     /// Hears of what happens to the file of a path; `mask` may say how the path is to be followed.
     pub(crate) fn watch(&mut self, path: &Path, number: u64, role: Role, mask: u32) -> Result<()> {
         let inotify = self.inotify.as_ref().ok_or(Errno::BADF)?;
-        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::BADF)?;
+        let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::ENOENT))?;
         let watch = inotify.watch(&path, mask)?;
         let listener = Listener { number, mask, role };
         for other in self.watches.get(&number).cloned().unwrap_or_default() {
@@ -122,18 +122,24 @@ impl Files {
     }
 
     /// What has happened, for each that listens, in its order.
-    pub(crate) fn hear(&mut self) -> Vec<Heard> {
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; nothing is lost.
+    pub(crate) fn hear(&mut self) -> Result<Vec<Heard>> {
         let Some(inotify) = &self.inotify else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let mut records = Vec::new();
         // Whoever writes faster than this reads is heard of next time.
         for _ in 0..READS {
-            let more = inotify.read();
-            if more.is_empty() {
-                break;
+            match inotify.read() {
+                Ok(more) if more.is_empty() => break,
+                Ok(more) => records.extend(more),
+                Err(error) if records.is_empty() => return Err(error),
+                // It comes again, if it has not passed.
+                Err(_) => break,
             }
-            records.extend(more);
         }
         self.has_unwatched = false;
         let mut heard = Vec::new();
@@ -160,7 +166,7 @@ impl Files {
                 self.listeners.remove(&record.watch);
             }
         }
-        heard
+        Ok(heard)
     }
 }
 

@@ -15,7 +15,11 @@ pub(crate) trait Instance {
     /// The process that made it: a forked child must not change its parent's.
     fn process(&self) -> u32;
     /// Whether the number still is that of its descriptor.
-    fn is_open(&self) -> bool;
+    ///
+    /// # Errors
+    ///
+    /// What prevents to find out.
+    fn is_open(&self) -> Result<bool>;
     /// Whether the descriptors that it hides still are its own: a program may close all that it does not know.
     fn is_whole(&self) -> bool;
     /// Closes those, of which a forked child has copies.
@@ -59,15 +63,21 @@ impl<T: Instance> Instances<T> {
     }
 
     /// One that is open, and this process's own.
-    pub(crate) fn find(&self, fd: RawFd) -> Option<Arc<T>> {
+    pub(crate) fn find(&self, fd: RawFd) -> Result<Option<Arc<T>>> {
         let found = self.all.lock().get(&fd).cloned();
-        found.filter(|it| it.process() == std::process::id() && it.is_open())
+        let Some(found) = found.filter(|it| it.process() == std::process::id()) else {
+            return Ok(None);
+        };
+        Ok(found.is_open()?.then_some(found))
     }
 
     /// Frees what belongs to one, and closes it.
     pub(crate) fn close(&self, fd: RawFd) -> Result<Arc<T>> {
-        let instance = self.all.lock().remove(&fd).ok_or(Errno::BADF)?;
-        if !instance.is_open() {
+        let instance = self.all.lock().get(&fd).cloned().ok_or(Errno::BADF)?;
+        let is_open = instance.is_open()?;
+        self.all.lock().remove(&fd);
+        if !is_open {
+            dispose(instance);
             return Err(Errno::BADF);
         }
         // SAFETY: it is the descriptor that was made for it, and the caller gives it up.
@@ -85,7 +95,7 @@ impl<T: Instance> Instances<T> {
         let mut closed = Vec::new();
         {
             let mut all = self.all.lock();
-            let is_closed = |(_, it): &(&RawFd, &Arc<T>)| !it.is_open();
+            let is_closed = |(_, it): &(&RawFd, &Arc<T>)| it.is_open() == Ok(false);
             let fds: Vec<_> = all.iter().filter(is_closed).map(|(&fd, _)| fd).collect();
             closed.extend(fds.iter().filter_map(|fd| all.remove(fd)));
             self.sweep_at.store(MANY.max(2 * all.len()), Ordering::Relaxed);

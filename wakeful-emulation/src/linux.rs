@@ -1,14 +1,22 @@
 //! The Linux calls that the emulations stand on.
 
+mod hidden;
 mod inotify;
+mod pending;
 mod signal;
 
 use std::ffi::{CStr, c_int};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use self::hidden::reserve;
+use self::hidden::{hidden, unreserved};
 pub(crate) use self::inotify::{Inotify, Record};
-pub(crate) use self::signal::{Counting, is_blocked, is_ignored, signalfd, take_signal};
+pub(crate) use self::pending::signalfd;
+pub(crate) use self::signal::Counting;
+#[cfg(all(feature = "c-api", target_env = "gnu"))]
+pub(crate) use self::signal::set_action;
 
 /// An error number, as C has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +24,18 @@ pub(crate) struct Errno(pub(crate) c_int);
 
 impl Errno {
     pub(crate) const BADF: Errno = Errno(libc::EBADF);
+
+    /// Whether a call failed because its descriptor was closed, or is another by now. Of any other error that says
+    /// nothing: the call is to be made again.
+    pub(crate) fn says_closed(self) -> bool {
+        matches!(self.0, libc::EBADF | libc::ENOENT | libc::EINVAL)
+    }
+
+    /// Whether a call failed for a reason that passes, and that is not in what was asked.
+    pub(crate) fn is_passing(self) -> bool {
+        let Errno(errno) = self;
+        matches!(errno, libc::ENOMEM | libc::EINTR | libc::EAGAIN | libc::EMFILE | libc::ENFILE)
+    }
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
@@ -57,10 +77,16 @@ fn own(fd: c_int) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(fd) }
 }
 
-/// `epoll_create1(flags)`
-pub(crate) fn epoll(flags: c_int) -> Result<OwnedFd> {
+/// `epoll_create1(flags)`—The caller's descriptor of a queue, which takes the lowest number.
+pub(crate) fn queue_epoll(flags: c_int) -> Result<OwnedFd> {
     // SAFETY: the call takes an integer.
     check(unsafe { libc::epoll_create1(flags) }).map(own)
+}
+
+/// `epoll_create1(flags)`—One that the caller does not know of.
+pub(crate) fn epoll(flags: c_int) -> Result<OwnedFd> {
+    // SAFETY: the call takes an integer.
+    hidden(|| unsafe { libc::epoll_create1(flags) })
 }
 
 /// What to do to a registration.
@@ -84,49 +110,67 @@ pub(crate) fn control(
     check(unsafe { libc::epoll_ctl(epoll, operation as c_int, fd, &mut event) }).map(drop)
 }
 
+/// `epoll_ctl(epoll, EPOLL_CTL_MOD, fd, {events, data})`—Whether the descriptor is in the epoll, with these events.
+///
+/// # Errors
+///
+/// Those that say neither.
+pub(crate) fn is_in(epoll: RawFd, fd: RawFd, events: c_int, data: u64) -> Result<bool> {
+    match control(epoll, Control::Modify, fd, events, data) {
+        Ok(()) => Ok(true),
+        Err(error) if error.says_closed() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// `epoll_wait(epoll, events, n, 0)`—The data of what is ready now.
 pub(crate) fn ready(epoll: RawFd, most: usize) -> Result<Vec<u64>> {
-    let most = most.clamp(1, 1024);
-    let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most];
-    // SAFETY: the buffer is valid for the write of that many structs.
-    let count = check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), most as c_int, 0) })?;
-    events.truncate(count as usize);
-    Ok(events.iter().map(|event| event.u64).collect())
+    let events = ready_events(epoll, most.clamp(1, 1024))?;
+    Ok(events.into_iter().map(|(_, data)| data).collect())
 }
 
 /// `epoll_wait(epoll, events, n, 0)`—The events and data of what is ready now, up to so many.
 pub(crate) fn ready_events(epoll: RawFd, most: usize) -> Result<Vec<(u32, u64)>> {
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; most];
-    // SAFETY: the buffer is valid for the write of that many structs.
-    let count = check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), most as c_int, 0) })?;
+    let count = again_if_interrupted(|| {
+        // SAFETY: the buffer is valid for the write of that many structs.
+        check(unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), most as c_int, 0) })
+    })?;
     events.truncate(count as usize);
     Ok(events.iter().map(|event| (event.events, event.u64)).collect())
 }
 
-/// `ppoll({either, other}, 2, timeout)`—Until one of two descriptors can be read, or the time is over.
-pub(crate) fn poll_either(either: RawFd, other: RawFd, timeout: Option<Duration>) -> Result<()> {
+/// Makes a call that does not wait until it is not interrupted.
+fn again_if_interrupted<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match call() {
+            Err(Errno(libc::EINTR)) => {}
+            result => return result,
+        }
+    }
+}
+
+/// `ppoll({either, other}, 2, timeout)`—Until one of two descriptors can be read, or the time is over. Whether the other
+/// can.
+pub(crate) fn poll_either(either: RawFd, other: RawFd, timeout: Option<Duration>) -> Result<bool> {
     let mut entries =
         [either, other].map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     let timeout = timeout.map(timespec);
     let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     // SAFETY: the entries are two structs, the timeout is null or valid, and the mask null.
-    check(unsafe { libc::ppoll(entries.as_mut_ptr(), 2, timeout, std::ptr::null()) }).map(drop)
+    check(unsafe { libc::ppoll(entries.as_mut_ptr(), 2, timeout, std::ptr::null()) })?;
+    Ok(entries[1].revents & libc::POLLIN != 0)
 }
 
 /// `fcntl(fd, F_GETFD)`
 pub(crate) fn is_open(fd: RawFd) -> bool {
     // SAFETY: the call takes integers.
-    unsafe { libc::fcntl(fd, libc::F_GETFD) != -1 }
+    check(unsafe { libc::fcntl(fd, libc::F_GETFD) }) != Err(Errno::BADF)
 }
 
 /// `ppoll({fd, events}, 1, 0)`—What the descriptor is ready for now, signals or not.
 pub(crate) fn poll_now(fd: RawFd, events: i16) -> Result<i16> {
-    loop {
-        match poll(fd, events, Some(Duration::ZERO)) {
-            Err(Errno(libc::EINTR)) => {}
-            result => return result,
-        }
-    }
+    again_if_interrupted(|| poll(fd, events, Some(Duration::ZERO)))
 }
 
 /// `ppoll({fd, events}, 1, timeout)`—What the descriptor is ready for; 0 when the time is over.
@@ -153,7 +197,7 @@ fn timespec(time: Duration) -> libc::timespec {
 /// `eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)`
 pub(crate) fn eventfd() -> Result<OwnedFd> {
     // SAFETY: the call takes integers.
-    check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }).map(own)
+    hidden(|| unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })
 }
 
 /// `write(eventfd, 1)`
@@ -161,25 +205,64 @@ pub(crate) fn ring(eventfd: &OwnedFd) {
     ring_raw(eventfd.as_raw_fd());
 }
 
+/// Whoever waits is to hear of it: a write that fails is made again. One that counts almost without end is readable, too.
 fn ring_raw(eventfd: RawFd) {
+    const ATTEMPTS: usize = 3;
     let one = 1_u64;
-    // SAFETY: the number is valid for the read of eight bytes. One that counts almost without end is
-    // readable too.
-    unsafe { libc::write(eventfd, (&raw const one).cast(), 8) };
+    for _ in 0..ATTEMPTS {
+        // SAFETY: the number is valid for the read of eight bytes.
+        match check(unsafe { libc::write(eventfd, (&raw const one).cast(), 8) } as c_int) {
+            Err(error) if !error.says_closed() => {}
+            _ => return,
+        }
+    }
 }
 
-/// `read(fd)`—The count of an eventfd or a timerfd; 0 if there is none.
-pub(crate) fn count(fd: &OwnedFd) -> u64 {
+/// `read(fd)`—The count of an eventfd or a timerfd; 0 if there is none. It is asked first whether there is one: the
+/// program may have changed the flags of a number that is not its own, so that a read would wait.
+///
+/// # Errors
+///
+/// Those of poll(2) and read(2); what was counted is there still.
+pub(crate) fn count(fd: &OwnedFd) -> Result<u64> {
+    if poll_now(fd.as_raw_fd(), libc::POLLIN)? & libc::POLLIN == 0 {
+        return Ok(0);
+    }
+    take_count(fd)
+}
+
+/// As [`count`], of what is known to have counted.
+pub(crate) fn take_count(fd: &OwnedFd) -> Result<u64> {
     let mut count = 0_u64;
-    // SAFETY: the number is valid for the write of eight bytes.
-    let read = unsafe { libc::read(fd.as_raw_fd(), (&raw mut count).cast(), 8) };
-    if read == 8 { count } else { 0 }
+    let read = again_if_interrupted(|| {
+        // SAFETY: the number is valid for the write of eight bytes.
+        check(unsafe { libc::read(fd.as_raw_fd(), (&raw mut count).cast(), 8) } as c_int)
+    });
+    match read {
+        Ok(_) => Ok(count),
+        Err(Errno(libc::EAGAIN)) => Ok(0),
+        Err(error) => Err(error),
+    }
 }
 
 /// `timerfd_create(clock, TFD_CLOEXEC | TFD_NONBLOCK)`
 pub(crate) fn timerfd(clock: c_int) -> Result<OwnedFd> {
     // SAFETY: the call takes integers.
-    check(unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) }).map(own)
+    hidden(|| unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })
+}
+
+/// As [`timerfd`], but leaves the reserve to what cannot do without.
+pub(crate) fn own_timerfd(clock: c_int) -> Result<OwnedFd> {
+    // SAFETY: the call takes integers.
+    unreserved(|| unsafe { libc::timerfd_create(clock, libc::TFD_CLOEXEC | libc::TFD_NONBLOCK) })
+}
+
+/// `clock_gettime(clock, time)`
+pub(crate) fn now(clock: c_int) -> Result<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the struct is valid for the write of one.
+    check(unsafe { libc::clock_gettime(clock, &mut time) })?;
+    duration(time)
 }
 
 /// `timerfd_settime(fd, flags, {first, period})`
@@ -223,8 +306,7 @@ pub(crate) fn timer_left(fd: &OwnedFd) -> Result<libc::itimerspec> {
 /// `pidfd_open(pid, 0)`
 pub(crate) fn pidfd(pid: libc::pid_t) -> Result<OwnedFd> {
     // SAFETY: the call takes integers.
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    check(result as c_int).map(own)
+    hidden(|| unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } as c_int)
 }
 
 /// `waitid(P_PIDFD, fd, &info, WEXITED | WNOHANG | WNOWAIT)`—The status of a child that has ended, as wait(2)
@@ -315,6 +397,30 @@ pub(crate) fn identity(fd: RawFd) -> Result<Identity> {
     statx(fd, c"", libc::AT_EMPTY_PATH).map(|(identity, _)| identity)
 }
 
+/// `readlink("/proc/self/fd/…")`—The path of a descriptor's file.
+pub(crate) fn path_of(fd: RawFd) -> Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{fd}")).map_err(|error| {
+        match Errno(error.raw_os_error().unwrap_or(libc::EBADF)) {
+            // There is no such descriptor.
+            Errno(libc::ENOENT) => Errno::BADF,
+            error => error,
+        }
+    })
+}
+
+/// Whether a number still means the file that it meant.
+///
+/// # Errors
+///
+/// What prevents to find out.
+pub(crate) fn is_still(fd: RawFd, file: &Identity) -> Result<bool> {
+    match identity(fd) {
+        Ok(now) => Ok(file.is(&now)),
+        Err(error) if error.says_closed() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// `statx(AT_FDCWD, path, …)`—What a path means now, with `AT_SYMLINK_NOFOLLOW` or without.
 pub(crate) fn status(path: &CStr, flags: c_int) -> Result<(Identity, Times)> {
     statx(libc::AT_FDCWD, path, flags)
@@ -356,7 +462,10 @@ impl Identity {
 
 /// `lseek(fd, 0, SEEK_CUR)`
 #[allow(clippy::useless_conversion)]
-pub(crate) fn offset(fd: RawFd) -> i64 {
+pub(crate) fn offset(fd: RawFd) -> Result<i64> {
     // SAFETY: the call takes integers.
-    unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }.into()
+    match unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) } {
+        -1 => Err(last_errno()),
+        offset => Ok(offset.into()),
+    }
 }

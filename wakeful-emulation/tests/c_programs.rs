@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
+use wakeful_testing::Isolated;
+
 #[track_caller]
 fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = command.isolated().output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -62,5 +64,5 @@ fn c_programs_run_with_either_library() {
         }
         programs += 1;
     }
-    assert_eq!(programs, 10);
+    assert_eq!(programs, 12);
 }

@@ -298,6 +298,8 @@ fn what_a_child_does_with_its_parents() {
     // SAFETY: the child calls what may be called, and ends.
     match unsafe { libc::fork() } {
         0 => {
+            // SAFETY: the process ends by it, if it hangs.
+            unsafe { libc::alarm(5) };
             let refused = set(timer, 0, Duration::ZERO, Duration::ZERO) == -1
                 // SAFETY: it is refused.
                 && unsafe { timer_delete(timer) } == -1
@@ -361,6 +363,8 @@ fn all_descriptors_are_closed() {
     // SAFETY: the child calls what may be called, and ends.
     match unsafe { libc::fork() } {
         0 => {
+            // SAFETY: the process ends by it, if it hangs.
+            unsafe { libc::alarm(5) };
             let port = std::mem::ManuallyDrop::new(Port::new());
             for fd in 3..256 {
                 // SAFETY: nothing here uses them any more.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use common::{DEADLINE, Kqueue, QUIET, event};
 use wakeful_emulation::kqueue::*;
+use wakeful_testing::Isolated;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -180,14 +181,38 @@ fn periods_are_counted() {
     thread::sleep(5 * MS);
     queue.change(kevent { data: 60_000, ..event(1, EVFILT_TIMER, EV_ADD) });
     queue.nothing();
-    // "NOTE_ABSTIME: data is an absolute expiration time."
+}
+
+/// "NOTE_ABSTIME: data is an absolute expiration time": such a timer does not set `EV_CLEAR`, so
+/// that it is reported until it is deleted or set again.
+#[test]
+fn a_time_of_day_stays_over() {
+    let queue = Kqueue::new();
     let soon = SystemTime::now() + 5 * MS;
     let micros = soon.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros() as i64;
-    let change = event(1, EVFILT_TIMER, EV_ADD);
-    queue.change(kevent { fflags: NOTE_ABSTIME | NOTE_USECONDS, data: micros, ..change });
-    assert_eq!(queue.one().data, 1);
-    assert!(SystemTime::now() >= soon - MS);
+    let change = |flags| {
+        let timer = event(1, EVFILT_TIMER, EV_ADD | flags);
+        kevent { fflags: NOTE_ABSTIME | NOTE_USECONDS, data: micros, ..timer }
+    };
+    queue.change(change(0));
+    for _ in 0..3 {
+        let found = queue.one();
+        assert_eq!((found.data, found.flags), (1, 0));
+        assert!(SystemTime::now() >= soon - MS);
+    }
+    // Set again, it forgets; in the past, it is over at once.
+    let later = kevent { data: micros + 60_000_000, ..change(0) };
+    queue.change(later);
     queue.nothing();
+    queue.change(change(0));
+    assert_eq!(queue.one().data, 1);
+    queue.change(event(1, EVFILT_TIMER, EV_DELETE));
+    queue.nothing();
+    for flags in [EV_CLEAR, EV_ONESHOT] {
+        queue.change(change(flags));
+        assert_eq!((queue.one().flags, queue.within(QUIET).len()), (flags, 0));
+        queue.kevent(&[event(1, EVFILT_TIMER, EV_DELETE)], &mut [], None).ok();
+    }
 }
 
 /// "EVFILT_PROC … NOTE_EXIT: the process has exited. The exit status will be stored in data."
@@ -201,7 +226,7 @@ fn the_end_of_a_process() {
     };
     let mut shell = Command::new("sh");
     shell.args(["-c", "read line; exit 7"]).stdin(Stdio::piped());
-    let mut child = shell.spawn().unwrap();
+    let mut child = shell.start();
     queue.change(change(&child));
     queue.nothing();
     drop(child.stdin.take());
@@ -215,7 +240,7 @@ fn the_end_of_a_process() {
     assert_eq!(child.wait().unwrap().code(), Some(7));
     assert_eq!(queue.refused(change(&child)), libc::ESRCH);
 
-    let mut child = shell.spawn().unwrap();
+    let mut child = shell.start();
     queue.change(change(&child));
     child.kill().unwrap();
     assert_eq!(queue.one().data, i64::from(libc::SIGKILL));

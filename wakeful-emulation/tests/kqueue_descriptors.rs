@@ -94,6 +94,41 @@ fn a_regular_file() {
     }
 }
 
+/// lseek(2) to an earlier offset activates the event, as in FreeBSD's `vn_seek`, without a change
+/// of the event.
+#[test]
+fn a_regular_file_whose_offset_moves_back() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"0123456789").unwrap();
+    for mode in [0, EV_CLEAR, EV_ONESHOT, EV_DISPATCH] {
+        let queue = Kqueue::new();
+        file.seek(SeekFrom::End(0)).unwrap();
+        queue.change(event(file.as_raw_fd() as usize, EVFILT_READ, EV_ADD | mode));
+        queue.nothing();
+        file.seek(SeekFrom::Start(4)).unwrap();
+        assert_eq!(queue.one().data, 6);
+        // It was looked at: only the next move is another event.
+        assert_eq!(queue.within(Duration::ZERO).len(), usize::from(mode == 0));
+        file.seek(SeekFrom::Start(1)).unwrap();
+        let again = queue.within(Duration::ZERO);
+        let expected: &[i64] = if mode == 0 || mode == EV_CLEAR { &[9] } else { &[] };
+        assert_eq!(again.iter().map(|event| event.data).collect::<Vec<_>>(), expected);
+        file.read_to_end(&mut Vec::new()).unwrap();
+        queue.nothing();
+    }
+    // Also while somebody waits.
+    let queue = Kqueue::new();
+    queue.change(event(file.as_raw_fd() as usize, EVFILT_READ, EV_ADD | EV_CLEAR));
+    queue.nothing();
+    let mut other = file.try_clone().unwrap();
+    let mover = thread::spawn(move || {
+        thread::sleep(5 * MS);
+        other.seek(SeekFrom::Start(0)).unwrap();
+    });
+    assert_eq!(queue.one().data, 10);
+    mover.join().unwrap();
+}
+
 /// "If NOTE_FILE_POLL is set in fflags, EVFILT_READ will behave like poll(2) … for regular files."
 #[test]
 fn a_regular_file_as_poll_has_it() {

@@ -77,6 +77,57 @@ fn handlers_run_as_before() {
     assert_eq!(HANDLED.load(Ordering::Relaxed), 2);
 }
 
+static OTHERS: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+static CHAINED: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+/// Handlers that call the one that they were put in front of, as libraries do.
+extern "C" fn chaining<const AT: usize>(signal: i32) {
+    OTHERS[AT].fetch_add(1, Ordering::Relaxed);
+    let before = CHAINED[AT].load(Ordering::Relaxed);
+    if before != libc::SIG_DFL && before != libc::SIG_IGN {
+        // SAFETY: signal(2) has answered with it.
+        let before: extern "C" fn(i32) = unsafe { std::mem::transmute(before) };
+        before(signal);
+    }
+}
+
+/// In whichever order: FreeBSD counts where a signal is sent, whatever becomes of it.
+#[test]
+fn dispositions_are_set_later() {
+    let signal = libc::SIGRTMIN() + 3;
+    dispose(signal, libc::SIG_DFL);
+    let queue = Kqueue::new();
+    queue.change(event(signal as usize, EVFILT_SIGNAL, EV_ADD));
+    for _ in 0..3 {
+        dispose(signal, libc::SIG_IGN);
+        queue.nothing();
+        raise(signal);
+        raise(signal);
+        assert_eq!(queue.one().data, 2);
+        // Nothing is in between: the next `kevent` sees to it.
+        let handlers = [
+            chaining::<0> as *const () as libc::sighandler_t,
+            chaining::<1> as *const () as libc::sighandler_t,
+            chaining::<2> as *const () as libc::sighandler_t,
+        ];
+        for (at, handler) in handlers.into_iter().enumerate() {
+            // SAFETY: the handlers only add to numbers, and call the one before.
+            let before = unsafe { libc::signal(signal, handler) };
+            CHAINED[at].store(before, Ordering::Relaxed);
+            queue.nothing();
+            raise(signal);
+            let handled: Vec<_> = OTHERS.iter().map(|it| it.swap(0, Ordering::Relaxed)).collect();
+            assert_eq!(queue.one().data, 1);
+            let expected: Vec<_> = (0..3).map(|other| usize::from(other <= at)).collect();
+            assert_eq!(handled, expected);
+        }
+    }
+    queue.change(event(signal as usize, EVFILT_SIGNAL, EV_DELETE));
+    dispose(signal, libc::SIG_IGN);
+    raise(signal);
+    queue.nothing();
+}
+
 /// The handler of another thread's signal wakes the one that waits.
 #[test]
 fn a_wait_is_woken() {

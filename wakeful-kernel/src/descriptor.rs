@@ -115,6 +115,76 @@ pub fn inherit(fd: RawFd) -> Result<OwnedFd, InheritError> {
     Ok(unsafe { OwnedFd::from_raw_fd(new) })
 }
 
+operation_error! {
+    /// How a descriptor was opened could not be found out.
+    AccessModeError: "fcntl(F_GETFL)" {
+        /// The descriptor.
+        fd: RawFd,
+    }
+}
+
+/// What a descriptor was opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AccessMode {
+    /// `O_RDONLY`—Reading: the reading end of a pipe, for example.
+    ReadOnly,
+    /// `O_WRONLY`—Writing: the writing end of a pipe, for example.
+    WriteOnly,
+    /// `O_RDWR`—Both: every socket, and on FreeBSD both ends of a pipe.
+    ReadWrite,
+}
+
+impl AccessMode {
+    /// `fcntl(fd, F_GETFL)`—Returns what a descriptor was opened for.
+    ///
+    /// It takes a number rather than a borrowed descriptor, as [`Identity::of`] does: a closed one
+    /// is an error (`EBADF`).
+    ///
+    /// # Errors
+    ///
+    /// Those of fcntl(2).
+    pub fn of(fd: RawFd) -> Result<AccessMode, AccessModeError> {
+        // SAFETY: F_GETFL takes no argument and touches no memory, whatever the number means.
+        let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+            .map_err(|source| AccessModeError { fd, source })?;
+        Ok(match flags & libc::O_ACCMODE {
+            libc::O_RDONLY => AccessMode::ReadOnly,
+            libc::O_WRONLY => AccessMode::WriteOnly,
+            _ => AccessMode::ReadWrite,
+        })
+    }
+}
+
+/// Where high numbers begin, if the limit of descriptors allows.
+const HIGH: RawFd = 4096;
+
+/// `fcntl(fd, F_DUPFD_CLOEXEC, high)`—Moves a descriptor that the program does not know of to a high number.
+///
+/// A program knows which numbers it uses: it closes one and has dup2(2) put another file there, or expects that open(2)
+/// returns it. A descriptor that it has not asked for must not be met there.
+///
+/// High numbers begin at 4096, or at three quarters of the soft limit of descriptors, if that is less. Where none is free
+/// the descriptor is returned as it was. The result is close-on-exec.
+#[doc(alias = "F_DUPFD_CLOEXEC")]
+pub fn into_high_number(fd: OwnedFd) -> OwnedFd {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is valid for the write of one.
+    unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let base = RawFd::try_from(limit.rlim_cur / 4 * 3).map_or(HIGH, |base| base.min(HIGH));
+    for base in [base, base / 2, base / 4] {
+        if fd.as_raw_fd() >= base {
+            break;
+        }
+        // SAFETY: the call takes integers and touches no memory; `fd` is owned, hence open.
+        if let Ok(high) = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, base) })
+        {
+            // SAFETY: the call succeeded, so `high` is an open descriptor that nothing else owns.
+            return unsafe { OwnedFd::from_raw_fd(high) };
+        }
+    }
+    fd
+}
+
 /// Which file a descriptor refers to, as far as fstat(2) tells.
 ///
 /// Sockets, pipes and files each have an inode of their own, so two unequal identities are two
@@ -163,6 +233,49 @@ impl Identity {
     pub fn is_pipe(&self) -> bool {
         self.kind == libc::S_IFIFO as u32
     }
+
+    /// A socket.
+    #[allow(clippy::unnecessary_cast)]
+    pub fn is_socket(&self) -> bool {
+        self.kind == libc::S_IFSOCK as u32
+    }
+
+    /// Whether both are of the same device, as all pipes without a name are on most systems.
+    pub fn is_on_device_of(&self, other: &Identity) -> bool {
+        self.device == other.device
+    }
+
+    /// Whether the system gave the file an inode number at all: some give sockets or pipes none.
+    pub fn has_inode(&self) -> bool {
+        self.inode != 0
+    }
+}
+
+operation_error! {
+    /// A descriptor does not count what can be read of it.
+    BytesToReadError: "ioctl(FIONREAD)" {
+        /// The descriptor.
+        fd: RawFd,
+    }
+}
+
+/// `ioctl(fd, FIONREAD, &count)`—Returns how many bytes can be read without waiting, or how long the
+/// next datagram is. Of a pipe's writing end, Linux returns what the reader has not taken.
+///
+/// It takes a number, as [`Identity::of`] does, and for the same reason.
+///
+/// # Errors
+///
+/// `ENOTTY`, `EINVAL`: it does not count, as an eventfd or a listener does not. `EBADF`.
+#[doc(alias = "FIONREAD")]
+pub fn bytes_to_read(fd: RawFd) -> Result<usize, BytesToReadError> {
+    let mut count: libc::c_int = 0;
+    // SAFETY: FIONREAD writes one int, for which `count` has room; a number that is not open is an
+    // error. The type of the request differs from system to system.
+    #[allow(clippy::unnecessary_cast)]
+    check(unsafe { libc::ioctl(fd, libc::FIONREAD as _, &raw mut count) })
+        .map_err(|source| BytesToReadError { fd, source })?;
+    Ok(usize::try_from(count).unwrap_or(0))
 }
 
 /// `read(fd, buffer, size)`—Takes bytes, without owning or wrapping the descriptor.

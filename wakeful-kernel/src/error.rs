@@ -84,10 +84,54 @@ macro_rules! operation_error {
     };
 }
 
-/// As [`operation_error`], with its fields open, to be taken apart by patterns.
+/// As [`operation_error`], with its fields open, to be taken apart by patterns. Without braces it is a
+/// tuple of the operating system's error.
 // Only where there are event ports.
 #[allow(unused_macros)]
 macro_rules! open_error {
+    (
+        $(#[$doc:meta])*
+        $name:ident: $operation:literal
+        $(, advice: $advice:expr)?
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name(
+            /// The operating system's error, untouched.
+            pub std::io::Error,
+        );
+
+        impl $name {
+            /// The C call that failed, as its manual page spells it.
+            pub const OPERATION: &'static str = $operation;
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, concat!($operation, ": {}"), self.0)?;
+                $(
+                    let advise: fn(i32) -> &'static str = $advice;
+                    match self.0.raw_os_error().map_or("", advise) {
+                        "" => {}
+                        sentence => write!(f, ": {sentence}")?,
+                    }
+                )?
+                Ok(())
+            }
+        }
+
+        impl std::error::Error for $name {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+
+        impl From<$name> for std::io::Error {
+            fn from(error: $name) -> Self {
+                error.0
+            }
+        }
+    };
     (
         $(#[$doc:meta])*
         $name:ident: $operation:literal { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? }

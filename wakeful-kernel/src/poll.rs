@@ -135,7 +135,16 @@ pub fn poll(fds: &mut [PollFd<'_>], timeout: Option<Duration>) -> Result<usize, 
 ///
 /// As [`poll`].
 pub fn ready_now(fd: impl AsFd, interest: Readiness) -> Result<Readiness, PollError> {
-    let mut fds = [PollFd::new(&fd, interest)];
+    raw_ready_now(fd.as_fd().as_raw_fd(), interest)
+}
+
+/// As [`ready_now`], by number: see [`PollFd::from_raw`].
+///
+/// # Errors
+///
+/// As [`poll`].
+pub fn raw_ready_now(fd: RawFd, interest: Readiness) -> Result<Readiness, PollError> {
+    let mut fds = [PollFd::from_raw(fd, interest)];
     poll(&mut fds, Some(Duration::ZERO))?;
     Ok(fds[0].readiness())
 }

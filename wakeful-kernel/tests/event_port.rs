@@ -15,8 +15,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use wakeful_kernel::event_port::{
-    AssociateFdError, Clock, EventPort, EventSource, FileEvents, FileObj, PollEvents, PortEvent,
-    sys,
+    AssociateFdError, Clock, EventPort, EventSource, ExtractFileObjError, FileEvents, FileObj,
+    FileObjError, GetNError, PollEvents, PortEvent, sys,
 };
 use wakeful_kernel::file::{Operation, Output};
 
@@ -135,7 +135,8 @@ fn files() {
     assert_eq!(object.refresh().unwrap_err().path, path);
     assert!(FileObj::new(path.as_path()).is_err());
     let error = FileObj::new(Path::new("with\0zero")).unwrap_err();
-    assert_eq!(error.source.kind(), io::ErrorKind::InvalidInput);
+    assert!(matches!(error, FileObjError::InvalidPath { .. }), "{error:?}");
+    assert_eq!(io::Error::from(error).kind(), io::ErrorKind::InvalidInput);
 }
 
 /// The port owns an object that is associated: whoever drops it, its event has it, and its address is nothing else's.
@@ -200,7 +201,7 @@ fn a_file_object_of_a_raw_call() {
     }
     append(&path);
     let event = one(&port);
-    assert_eq!(event.as_file_obj().unwrap_err().object, event.object);
+    assert_eq!(event.as_file_obj().unwrap_err(), ExtractFileObjError::NullPointer);
 }
 
 /// A link itself, also after it was looked at again.
@@ -242,8 +243,8 @@ fn waits() {
     assert_eq!(partial.len(), 1);
     assert_eq!((partial[0].source, partial[0].events), (EventSource::User, 1));
     for (wanted, max) in [(1, 0), (0, 1), (3, 2)] {
-        let error = port.get_at_least(wanted, max, None).unwrap_err();
-        assert_eq!((error.capacity, error.source.raw_os_error()), (max, Some(libc::EINVAL)));
+        let GetNError(error) = port.get_at_least(wanted, max, None).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
     }
     port.send(2, 0).unwrap();
     port.send(3, 0).unwrap();

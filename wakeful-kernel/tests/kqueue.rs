@@ -19,6 +19,7 @@ use wakeful_kernel::kqueue::filter::{
 use wakeful_kernel::kqueue::{
     Change, Event, Filter, FlagOperation, Happening, Kqueue, Mode, System,
 };
+use wakeful_testing::Isolated;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(15);
@@ -193,7 +194,7 @@ fn signals() {
 #[test]
 fn processes() {
     let kqueue = Kqueue::new().unwrap();
-    let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new("cat").stdin(Stdio::piped()).start();
     let process = Process::new(child.id() as i32, ProcessEvents::EXIT | ProcessEvents::EXIT_STATUS);
     kqueue.apply([Change::add(process, Mode::Clear, 0).unwrap()]).unwrap();
     nothing(&kqueue);

@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -25,6 +24,7 @@ use wakeful_kernel::pipe::pipe;
 use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 use wakeful_kernel::signal::SignalSet;
+use wakeful_testing::Isolated;
 
 #[test]
 fn eventfd_counts_and_semaphores_take_one() {
@@ -130,7 +130,7 @@ fn signalfd_reads_who_sent_what() {
 
 #[test]
 fn pidfd_reports_the_end_once() {
-    let child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
+    let child = Command::new("sh").args(["-c", "exit 7"]).isolated().spawn().unwrap();
     let process = PidFd::open(child.id()).unwrap();
     assert_eq!(poll(&mut [PollFd::new(&process, Readiness::IN)], Some(DEADLINE)).unwrap(), 1);
     assert_eq!(process.try_wait().unwrap(), Some(ExitState::Exited(7)));
@@ -140,7 +140,7 @@ fn pidfd_reports_the_end_once() {
     assert!(error.to_string().contains("waited for"), "{error}");
 
     let mut sleeper = Command::new("sleep");
-    let child = sleeper.arg("60").process_group(0).spawn().unwrap();
+    let child = sleeper.arg("60").start();
     let process = PidFd::open(child.id()).unwrap();
     assert_eq!(process.try_wait().unwrap(), None);
     process.send_signal(libc::SIGKILL).unwrap();
@@ -216,7 +216,7 @@ fn one_epoll_waits_for_all_of_them() {
     let counter = EventFd::new(0).unwrap();
     let timer = TimerFd::new(Clock::Monotonic).unwrap();
     let received = SignalFd::new(&signals).unwrap();
-    let child = Command::new("true").spawn().unwrap();
+    let child = Command::new("true").isolated().spawn().unwrap();
     let process = PidFd::open(child.id()).unwrap();
     let inotify = Inotify::new().unwrap();
     inotify.add_watch(folder.path(), WatchFlags::CREATE).unwrap();
@@ -245,7 +245,7 @@ fn one_epoll_waits_for_all_of_them() {
 
 #[test]
 fn every_descriptor_is_close_on_exec_and_nonblocking() {
-    let child = Command::new("true").spawn().unwrap();
+    let child = Command::new("true").isolated().spawn().unwrap();
     let process = PidFd::open(child.id()).unwrap();
     process.wait().unwrap();
     let (reader, writer) = pipe().unwrap();

@@ -6,10 +6,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 /// The kernel facility that a [`Poll`](crate::Poll) stands on.
+///
+/// # Differences
+///
+/// An event says the same on every backend, but for the following, compared with epoll. With an
+/// edge trigger, only what was not reported before counts: under epoll an event also repeats all
+/// that still holds.
+///
+#[doc = include_str!("backend/differences.md")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// epoll(7), Linux's own.
+    /// epoll(7), Linux's own; illumos has it for programs made for Linux.
     Epoll,
     /// kqueue(2), of the BSDs and macOS; on Linux with the feature `emulation`.
     Kqueue,
@@ -104,17 +112,27 @@ pub enum EdgeRule {
     /// [`Watcher`](crate::watch::Watcher), [`Exit`](crate::process::Exit) and [`Queue`](crate::file::Queue). Each wake-up
     /// of a nested `Poll` is an edge all the same, and so is whatever a poll of it has left.
     EveryChange,
-    /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or write of
-    /// a stream that moves less than it was asked to, arms its direction again; one that fails
-    /// otherwise does so too, after an error was reported. Whoever reads a bare
-    /// descriptor calls [`Registered::rearm`](crate::Registered::rearm) or `reregister` after
-    /// `WouldBlock`. Two things cannot be had: a hang-up that ends again, as when a new writer opens a
-    /// named pipe, is not noticed; and `try_io`, which does not say its direction, arms both, so
-    /// that a writable socket is reported once more for each (`try_io_when` says it).
+    /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or
+    /// write of a stream that moves less than it was asked to, arms its direction again.
+    ///
+    /// What the poller does not see drained is rechecked, and costs a few wake-ups while it lasts:
+    /// a bare descriptor (see [`SourceFd`](crate::unix::SourceFd)); a listener that was out of
+    /// descriptors; a source after a read that failed; an error or a hang-up that was reported and
+    /// may end, such as a queue of errors (`IP_RECVERR`) or a named pipe without a writer. The
+    /// interval grows from 62 µs to [`Capabilities::edge_recheck`]; what is still ready by then is
+    /// reported again, as a spurious event. A poller whose own descriptor was lent out rechecks
+    /// only when it is polled.
+    ///
+    /// `try_io`, which does not say its direction, arms both, so that a writable socket is reported
+    /// once more for each (`try_io_when` says it).
+    ///
+    /// Under illumos' epoll the kernel sees the draining itself: nothing is rechecked.
     AfterWouldBlock,
 }
 
 /// What the backend of a [`Poll`](crate::Poll) can do, and how.
+///
+/// What its events say otherwise than epoll's is listed at [`Backend`](Backend#differences).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
@@ -130,8 +148,12 @@ pub struct Capabilities {
     pub edge_oneshot: Support,
     /// What the drain rule of edge-triggered registrations is.
     pub edge_rule: EdgeRule,
-    /// The finest timeout; finer ones are rounded up to a multiple of it. Under kqueue, NetBSD, OpenBSD and DragonFly count
-    /// ticks of the clock, 10 ms as a rule, and may take one more than it takes.
+    /// The longest interval at which an edge-triggered registration is rechecked that the poller
+    /// cannot see drained: see [`EdgeRule::AfterWouldBlock`]. An edge of such a registration is
+    /// reported that much later at most. `None`: the kernel knows edges, and reports each at once.
+    pub edge_recheck: Option<Duration>,
+    /// The finest timeout; finer ones are rounded up to a multiple of it. Under kqueue, NetBSD,
+    /// OpenBSD and DragonFly count ticks of the clock, 10 ms as a rule, and may add one.
     pub timeout_resolution: Duration,
     /// Whether the descriptor of the `Poll` tells an outer loop of everything: registrations and
     /// wake-ups. Otherwise it tells of wake-ups alone.
@@ -140,13 +162,16 @@ pub struct Capabilities {
     pub scales: bool,
     /// Whether closing the last descriptor of a file ends its registration. Otherwise wakeful's own
     /// types end it when they are closed; of a bare descriptor the number stays registered until it
-    /// is deregistered, or registered anew, or found closed by a wait.
+    /// is deregistered, or registered anew, or found closed by a wait. Eventfds, timerfds, named
+    /// pipes and terminals cannot be told from others of their kind, so a second registration of
+    /// such a descriptor, by [`SourceFd`](crate::unix::SourceFd), replaces the first instead of
+    /// being refused with `EEXIST`.
     pub forgets_closed: bool,
-    /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is never reported,
-    /// and refused as unsupported if nothing else is asked for.
+    /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is
+    /// never reported, and refused as unsupported if nothing else is asked for.
     pub priority: bool,
-    /// Whether regular files and directories can be registered. Otherwise they are refused with `EPERM`; see
-    /// [`FdSource`](crate::unix::FdSource) for what to do then. NetBSD before 10 takes them for reading only, and refuses
-    /// an interest in writing with `EPERM`.
+    /// Whether regular files and directories can be registered. Otherwise they are refused with
+    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then. NetBSD before 10
+    /// takes them for reading only, and refuses an interest in writing with `EPERM`.
     pub regular_files: bool,
 }

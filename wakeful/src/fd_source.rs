@@ -33,8 +33,18 @@ pub enum Fallback {
 /// that would concern everyone who shares the open file: a shell, for standard input. Read once after an
 /// event, or call [`set_nonblocking`](FdSource::set_nonblocking) and read until `WouldBlock`.
 ///
-/// Regular files, directories, /dev/null and their like cannot be waited for: to register one is an
-/// error (`EPERM`), or what a [`Fallback`] does about it.
+/// # Files and devices that never block
+///
+/// | | epoll | kqueue | event ports, poll(2) |
+/// |---|---|---|---|
+/// | Regular file | `EPERM` | readable unless its offset is its end, and writable | `EPERM` |
+/// | Directory | `EPERM` | as a regular file | `EPERM` |
+/// | `/dev/null`, `/dev/zero` | `EPERM` | `EPERM`, or always ready, as the system has it | always ready |
+/// | `/proc/mounts` and its like | as poll(2) has it | as a regular file | `EPERM` |
+///
+/// With [`with_fallback`](FdSource::with_fallback) the files, directories and devices can be
+/// registered on every backend, and are what their [`Fallback`] makes of them. Otherwise read and
+/// write them without waiting.
 ///
 /// ```
 /// use std::fs::File;

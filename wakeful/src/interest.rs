@@ -13,7 +13,9 @@ pub enum Trigger {
     /// At least one event after every change from not ready to ready. The default, as in mio.
     ///
     /// Read (or write, or accept) until [`WouldBlock`](std::io::ErrorKind::WouldBlock): what is left
-    /// over is not reported again by itself.
+    /// over is not reported again by itself. A read into an empty buffer and a write of nothing say
+    /// nothing, and drain nothing. What may be reported again, and when, is the
+    /// [`EdgeRule`](crate::EdgeRule) of the backend.
     #[default]
     Edge,
     /// An event from every poll for as long as it is ready.

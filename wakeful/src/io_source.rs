@@ -40,10 +40,13 @@ impl<T: AsFd> IoSource<T> {
     }
 
     pub(crate) fn into_inner(self) -> T {
+        rearm::given_away(self.raw_fd());
         Guard::into_inner(self.inner).0
     }
 
-    /// Runs an operation; if it would block, or fails, the direction is armed again.
+    /// Runs an operation. If it would block, the direction is armed again. If it fails otherwise,
+    /// the pollers find out what it has left: an accept(2) without a free descriptor leaves the
+    /// connection.
     #[inline]
     pub(crate) fn run<R>(
         &self,
@@ -59,10 +62,25 @@ impl<T: AsFd> IoSource<T> {
         result
     }
 
+    /// Runs a read that takes nothing. What it found is still there, and the pollers find out what
+    /// comes on top of it.
+    #[cfg(feature = "net")]
+    #[inline]
+    pub(crate) fn peek<R>(&self, peek: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
+        let result = peek(self.get());
+        if rearm::is_in_use() {
+            match &result {
+                Ok(_) => rearm::rearm(self.raw_fd(), Direction::Read, Cause::Failed),
+                Err(error) => self.failed(Direction::Read, error),
+            }
+        }
+        result
+    }
+
     /// Runs a read or a write of this many bytes.
     ///
-    /// One that moves fewer has drained the source as well. Callers may rely on it, as on a kernel that
-    /// knows edges, and not try again before the next event: tokio does.
+    /// One that moves fewer has drained the source as well. Callers may rely on it, as on a kernel
+    /// that knows edges, and not try again before the next event: tokio does.
     #[inline]
     pub(crate) fn transfer(
         &self,
@@ -73,8 +91,7 @@ impl<T: AsFd> IoSource<T> {
         let result = operation(self.get());
         if rearm::is_in_use() {
             match &result {
-                // Zero is the end of the stream, which stays.
-                Ok(moved) if 0 < *moved && *moved < length() => self.drained(direction),
+                Ok(moved) if *moved < length() => self.moved_less(direction, *moved),
                 Ok(_) => {}
                 Err(error) => self.failed(direction, error),
             }
@@ -83,23 +100,19 @@ impl<T: AsFd> IoSource<T> {
     }
 
     #[cold]
-    fn failed(&self, direction: Direction, error: &io::Error) {
-        let cause = match error.kind() {
-            io::ErrorKind::WouldBlock => Cause::Drained,
-            _ => Cause::ErrorTaken,
-        };
+    fn moved_less(&self, direction: Direction, moved: usize) {
+        // Zero is the end. That of a stream stays; a terminal may be written to again.
+        let cause = if moved == 0 { Cause::Taken } else { Cause::Drained };
         rearm::rearm(self.raw_fd(), direction, cause);
     }
 
-    /// Runs accept(2): as [`run`](IoSource::run), but its errors are not the listener's. Armed again
-    /// for want of descriptors, it would be reported without end.
-    #[cfg(feature = "net")]
-    pub(crate) fn run_accept<R>(&self, accept: impl FnOnce(&T) -> io::Result<R>) -> io::Result<R> {
-        accept(self.get()).inspect_err(|error| {
-            if error.kind() == io::ErrorKind::WouldBlock {
-                self.drained(Direction::Read);
-            }
-        })
+    #[cold]
+    fn failed(&self, direction: Direction, error: &io::Error) {
+        let cause = match error.kind() {
+            io::ErrorKind::WouldBlock => Cause::Drained,
+            _ => Cause::Failed,
+        };
+        rearm::rearm(self.raw_fd(), direction, cause);
     }
 
     /// It was found to be drained in another way than by an operation that would block.
@@ -116,7 +129,7 @@ impl<T: AsFd> IoSource<T> {
     ) -> io::Result<Option<io::Error>> {
         let error = take(self.get())?;
         if error.is_some() {
-            rearm::rearm(self.raw_fd(), Direction::Any, Cause::ErrorTaken);
+            rearm::rearm(self.raw_fd(), Direction::Any, Cause::Taken);
         }
         Ok(error)
     }
@@ -135,8 +148,8 @@ impl<T: AsFd + fmt::Debug> fmt::Debug for IoSource<T> {
     }
 }
 
-/// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor and is printed
-/// as what is inside.
+/// Makes a source of a type with the field `inner: IoSource<…>`, which lends its descriptor and is
+/// printed as what is inside.
 macro_rules! source {
     ($name:ident) => {
         crate::io_source::lender!($name);

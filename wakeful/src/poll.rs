@@ -50,18 +50,31 @@ use crate::{Backend, Capabilities, Events, Registry, backend};
 ///
 /// # A poll of polls
 ///
-/// A `Poll` is a [`Source`](crate::event::Source), and lends out its descriptor: another loop can wait
-/// for it. It is readable while a poll of it would bring events, or, where [`Capabilities::nests`] is
-/// false, wake-ups. From then on the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
+/// A `Poll` is a [`Source`](crate::event::Source), and lends out its descriptor: another loop can
+/// wait for it. From then on the wake-ups of its [`Waker`](crate::Waker)s always reach the kernel.
+/// When the descriptor is readable depends on the backend:
+///
+/// - **epoll**: while a poll would bring events.
+/// - **kqueue**: the same. To an outer kqueue with an edge trigger it becomes readable once, and
+///   again after it was polled.
+/// - **event ports**: the same, and sometimes for what was drained since: a poll then brings
+///   nothing. An edge that only a recheck finds ([`Capabilities::edge_recheck`]) does not make it
+///   readable.
+/// - **poll(2)**: after a wake-up, and for nothing else ([`Capabilities::nests`] is false).
+///
 /// It does not tell of [timers](Poll::timers): wait no longer than until their
 /// [`next_deadline`](Timers::next_deadline).
 ///
 /// # Fork
 ///
-/// A child forked without exec shares the kernel's queue with its parent under epoll: what it
-/// registers and deregisters, the parent sees. Create a new `Poll` in the child and leave the
-/// inherited one alone; dropping that is harmless, while dropping an inherited
-/// [`Registered`](crate::Registered) takes the registration away from the parent.
+/// A poller belongs to the process that made it. In a child that was forked with fork(3), a poll, a
+/// registration, a change of one and a wakeup are errors that say so
+/// ([`InvalidInput`](io::ErrorKind::InvalidInput)), and never reach the parent's registrations. Dropping an inherited
+/// `Poll`, [`Registered`](crate::Registered) or [`Waker`] closes the child's descriptors and does nothing else; no lock
+/// that another thread of the parent held is waited for. Create a new `Poll` in the child, and register sources there:
+/// the child's copies of sockets and pipes serve. What other sources do in a child is told at each.
+///
+/// A child that is made by clone(2) past the C library is not recognised.
 pub struct Poll {
     registry: Registry,
     memory: Memory,
@@ -76,10 +89,13 @@ struct Memory {
     /// How many wake-ups at most have been reported before they reached the kernel. Each can end a
     /// later wait that has nothing to report.
     late: u32,
+    /// A wait was ended by a wake-up that cannot be: another program has the kernel's object, as a child that was
+    /// forked by other means than fork(3).
+    has_intruders: bool,
 }
 
 impl Poll {
-    /// A poller on the platform's best backend.
+    /// A poller on the platform's best backend; where a sandbox refuses that, on the next one.
     ///
     /// With the feature `backend-from-env` and `WAKEFUL_BACKEND` set in the environment, on that one.
     ///
@@ -92,7 +108,7 @@ impl Poll {
 
     /// For a poller on a backend of the caller's choice.
     pub fn builder() -> Builder {
-        Builder { backend: None }
+        Builder { backend: None, kernel_edges: false }
     }
 
     /// The registry with which sources are registered.
@@ -124,15 +140,16 @@ impl Poll {
     /// # Errors
     ///
     /// [`Interrupted`](io::ErrorKind::Interrupted): a signal handler ran. Nothing is lost; poll
-    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
+    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity, or a forked child uses its parent's
+    /// poller.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         let shared = self.registry.shared();
-        let Shared { adapter: Selected::Best(adapter), wake, deferred } = &**shared else {
+        let Shared { adapter: Selected::Best(adapter), wake, deferred, .. } = &**shared else {
             return self.poll_with_all(events, timeout);
         };
         let duties = wake.sleep.known_duties();
         let is_simple = self.timers.is_empty() && Duties::CHANGES.contains(duties);
-        if !is_simple || events.capacity() == 0 {
+        if !is_simple || events.capacity() == 0 || !shared.is_ours() {
             return self.poll_with_all(events, timeout);
         }
         if !duties.is_empty() {
@@ -161,6 +178,7 @@ impl Poll {
         if duties.contains(Duties::WAKERS) {
             let end = self.memory.wake_up(self.registry.shared(), events, waited)?;
             if end == End::InVain {
+                self.memory.has_intruders = true;
                 return self.poll_with_all(events, timeout);
             }
         } else {
@@ -174,6 +192,7 @@ impl Poll {
     #[inline(never)]
     fn poll_with_all(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
+        self.registry.shared().check()?;
         if events.capacity() == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -291,18 +310,28 @@ impl Memory {
         timeout: Option<Duration>,
     ) -> io::Result<End> {
         // Only then can a sleep end in vain, so only then does it need a clock.
-        let in_vain = || self.late > 0 || shared.wake.may_wake_in_vain();
-        let deadline = timeout
-            .filter(|timeout| !timeout.is_zero() && in_vain())
-            .and_then(|timeout| Instant::now().checked_add(timeout));
+        let in_vain = self.late > 0 || self.has_intruders || shared.wake.may_wake_in_vain();
+        let end_of = |timeout: Option<Duration>| match timeout {
+            None | Some(Duration::ZERO) => None,
+            // What cannot be added to the clock is longer than anyone waits.
+            Some(timeout) => Instant::now().checked_add(timeout),
+        };
+        let mut deadline = if in_vain { end_of(timeout) } else { None };
         let mut remaining = timeout;
         loop {
             let end = self.round(shared, events, remaining)?;
             if end != End::InVain {
                 return Ok(end);
             }
-            if let Some(deadline) = deadline {
-                remaining = Some(deadline.saturating_duration_since(Instant::now()));
+            match deadline {
+                Some(deadline) => {
+                    remaining = Some(deadline.saturating_duration_since(Instant::now()));
+                }
+                None => {
+                    // The first of all such waits may last twice as long as it should.
+                    self.has_intruders |= !in_vain;
+                    deadline = end_of(timeout);
+                }
             }
         }
     }
@@ -334,7 +363,7 @@ impl Memory {
         let mut left = woken;
         if woken.is_any() {
             let room = share(&mut self.wakers_first, capacity, capacity - events.len());
-            left = wake.report(&mut events.buffer, room, woken);
+            left = wake.report(&mut events.buffer, room, woken, true);
         }
         let waited = if events.len() < capacity {
             adapter.wait(&mut events.buffer, Some(Duration::ZERO))
@@ -345,7 +374,7 @@ impl Memory {
             // The usual end, reported already.
             return Ok(End::Due);
         }
-        self.conclude(shared, events, waited, woken, left)
+        self.conclude(shared, events, waited, woken, left, false)
     }
 
     /// After a wait that a waker may have ended.
@@ -356,10 +385,11 @@ impl Memory {
         waited: io::Result<bool>,
     ) -> io::Result<End> {
         let woken = shared.wake.sleep.wake_up();
-        self.conclude(shared, events, waited, woken, woken)
+        self.conclude(shared, events, waited, woken, woken, true)
     }
 
-    /// Reports the wakers that woke and have not been reported, after the descriptors.
+    /// Reports the wakers that woke and have not been reported, after the descriptors. `collects` if this is the
+    /// first report of the poll.
     #[inline]
     fn conclude(
         &mut self,
@@ -368,18 +398,19 @@ impl Memory {
         waited: io::Result<bool>,
         woken: Woken,
         left: Woken,
+        collects: bool,
     ) -> io::Result<End> {
         let Shared { adapter, wake, .. } = shared;
         let rang = *waited.as_ref().unwrap_or(&false);
         // Who woke a sleeping poller calls the kernel once, perhaps after the poller has found out.
-        match (woken.contains(Woken::ASLEEP) && woken.is_any(), rang) {
+        match (woken.contains(Woken::CALLED), rang) {
             (true, false) => self.late = self.late.saturating_add(1),
             (false, true) => self.late = self.late.saturating_sub(1),
             _ => {}
         }
         let ended = woken.contains(Woken::END);
         let room = events.capacity() - events.len();
-        let left = wake.report(&mut events.buffer, room, left);
+        let left = wake.report(&mut events.buffer, room, left, collects);
         if !left.is_empty() && wake.sleep.stay_awake(left) {
             adapter.wake()?;
         }
@@ -439,6 +470,7 @@ impl fmt::Debug for Poll {
 #[derive(Clone, Debug)]
 pub struct Builder {
     backend: Option<Backend>,
+    kernel_edges: bool,
 }
 
 impl Builder {
@@ -449,6 +481,18 @@ impl Builder {
         self
     }
 
+    /// Prefers a backend whose kernel reports the edges of bare descriptors itself to the system's best:
+    /// epoll to event ports on illumos. A backend that is asked for, here or by the environment, goes
+    /// before.
+    ///
+    /// For programs that expect of a bare descriptor ([`SourceFd`](crate::unix::SourceFd)) what epoll
+    /// and kqueue do: another edge once it was drained, without a call.
+    #[must_use]
+    pub fn kernel_edges(mut self) -> Builder {
+        self.kernel_edges = true;
+        self
+    }
+
     /// Creates the poller.
     ///
     /// # Errors
@@ -456,28 +500,57 @@ impl Builder {
     /// `EMFILE`, `ENFILE`, `ENOMEM`; [`Unsupported`](io::ErrorKind::Unsupported): the backend is not in
     /// this build; `InvalidInput` if `WAKEFUL_BACKEND` counts and names no backend.
     pub fn build(self) -> io::Result<Poll> {
-        let backend = match self.backend {
-            Some(backend) => backend,
-            None => default_backend()?,
+        let adapter = match self.backend {
+            Some(backend) => backend::create(backend)?,
+            None => match default_backend()? {
+                Some(backend) => backend::create(backend)?,
+                None => best(self.kernel_edges)?,
+            },
         };
-        let shared = Shared::new(backend::create(backend)?);
+        let shared = Shared::new(adapter);
         // Asleep, as `Sleep` begins: the first waker may come during the first wait.
-        let memory = Memory { wakers_first: true, timers_first: true, late: 0 };
+        let memory =
+            Memory { wakers_first: true, timers_first: true, late: 0, has_intruders: false };
         Ok(Poll { registry: Registry::new(shared), memory, timers: Timers::default() })
     }
 }
 
 #[cfg(any(feature = "backend-from-env", wakeful_backend_from_env))]
-fn default_backend() -> io::Result<Backend> {
-    match std::env::var_os("WAKEFUL_BACKEND") {
-        Some(name) => name.to_string_lossy().parse().map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
-        }),
-        None => Ok(Backend::available()[0]),
-    }
+fn default_backend() -> io::Result<Option<Backend>> {
+    let Some(name) = std::env::var_os("WAKEFUL_BACKEND") else {
+        return Ok(None);
+    };
+    name.to_string_lossy().parse().map(Some).map_err(|error| {
+        io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
+    })
 }
 
 #[cfg(not(any(feature = "backend-from-env", wakeful_backend_from_env)))]
-fn default_backend() -> io::Result<Backend> {
-    Ok(Backend::available()[0])
+fn default_backend() -> io::Result<Option<Backend>> {
+    Ok(None)
+}
+
+/// Creates the platform's best backend, or the next one if a sandbox refuses that.
+fn best(kernel_edges: bool) -> io::Result<Selected> {
+    let is_refused = |error: &io::Error| {
+        matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
+    };
+    let first = best_backend(kernel_edges);
+    match backend::create(first) {
+        Err(error) if is_refused(&error) => {
+            let mut others = Backend::available().iter().filter(|&&other| other != first);
+            others.find_map(|&other| backend::create(other).ok()).ok_or(error)
+        }
+        result => result,
+    }
+}
+
+/// The emulations, which come last, are not taken for the sake of their edges.
+fn best_backend(kernel_edges: bool) -> Backend {
+    let best = Backend::available()[0];
+    let own = Backend::available().iter().take_while(|&&backend| backend != Backend::Poll);
+    match own.copied().find(|&backend| backend::has_kernel_edges(backend)) {
+        Some(backend) if kernel_edges => backend,
+        _ => best,
+    }
 }

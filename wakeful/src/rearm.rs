@@ -1,11 +1,11 @@
 //! How an operation that drained its source reaches the pollers that have no edge of their own.
 //!
-//! Under such a backend an edge-triggered registration falls silent once it has been reported, and is
-//! to report again when the source has been drained, or, after an error, when somebody has looked at
-//! it. Our I/O types know when that is, but they
-//! are as small as std's and know no poller. So re-arming pollers enter their descriptors into one
-//! table of the process, which is consulted only while there is such a poller: everyone else pays
-//! one relaxed load, after a system call that met `WouldBlock` or moved less than it was asked to.
+//! Under such a backend an edge-triggered registration falls silent once it has been reported, and
+//! is to report again when the source has been drained, or, after an error, when somebody has
+//! looked at it. Our I/O types know when that is, but they are as small as std's and know no
+//! poller. So re-arming pollers enter their descriptors into one table of the process, which is
+//! consulted only while there is such a poller: everyone else pays one relaxed load, after a system
+//! call that met `WouldBlock` or moved less than it was asked to.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,8 +43,12 @@ impl Direction {
 pub(crate) enum Cause {
     /// An operation would have blocked, or moved less than it was asked to.
     Drained,
-    /// An operation failed otherwise, or the pending error was taken.
-    ErrorTaken,
+    /// An operation failed otherwise, which may have taken an error, and may have left something;
+    /// or it took nothing, and has left all.
+    Failed,
+    /// The pending error was taken, or the end was read, which stays in most sources, but not in
+    /// all.
+    Taken,
 }
 
 /// A poller that arms registrations again.
@@ -52,13 +56,17 @@ pub(crate) trait Rearm: Send + Sync + fmt::Debug {
     /// The descriptor may become ready in this direction anew.
     fn rearm(&self, fd: RawFd, direction: Direction, cause: Cause);
 
-    /// The descriptor is about to be closed.
+    /// The descriptor is about to be closed. It is not held open by this poller when this returns.
     fn closing(&self, fd: RawFd);
+
+    /// The descriptor is given away: from now on it is not said when it is drained or closed.
+    fn given_away(&self, fd: RawFd);
 }
 
 /// How many re-arming pollers are alive. While it is zero the table is empty.
 static POLLERS: AtomicUsize = AtomicUsize::new(0);
-/// One for each generation of forked children: an inherited one is the parent's pollers', and may be locked for ever.
+/// One for each generation of forked children: an inherited one is the parent's pollers', and may
+/// be locked for ever.
 static TABLES: [Mutex<Option<Table>>; GENERATIONS] = [const { Mutex::new(None) }; GENERATIONS];
 
 /// Children of children of children, beyond which they share one.
@@ -146,6 +154,21 @@ pub(crate) fn closing(fd: RawFd) {
 fn tell_all(fd: RawFd) {
     for poller in pollers_of(fd) {
         poller.closing(fd);
+    }
+}
+
+/// The type that owns the descriptor gives it away.
+#[inline]
+pub(crate) fn given_away(fd: RawFd) {
+    if is_in_use() {
+        disown_all(fd);
+    }
+}
+
+#[cold]
+fn disown_all(fd: RawFd) {
+    for poller in pollers_of(fd) {
+        poller.given_away(fd);
     }
 }
 

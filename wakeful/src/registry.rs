@@ -3,6 +3,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
+use wakeful_kernel::process::Generation;
+
 use crate::backend::{Adapter, Selected};
 use crate::deferred::{Change, Deferred};
 use crate::event::Source;
@@ -17,21 +19,53 @@ pub(crate) struct Shared {
     pub(crate) adapter: Selected,
     pub(crate) wake: Wake,
     pub(crate) deferred: Deferred,
+    /// A forked child has a copy of this, with locks that another thread may have held, and the kernel's queue is its
+    /// parent's.
+    generation: Generation,
 }
 
 impl Shared {
     pub(crate) fn new(adapter: Selected) -> Shared {
-        Shared { adapter, wake: Wake::default(), deferred: Deferred::default() }
+        let generation = Generation::current();
+        Shared { adapter, wake: Wake::default(), deferred: Deferred::default(), generation }
+    }
+
+    /// Whether this process made the poller. Whatever locks or calls the kernel asks first.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation.is_current()
+    }
+
+    /// Refuses the poller of a parent process.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput).
+    #[inline]
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.generation.check("poller")
     }
 
     /// Lends the backend's descriptor to the outside, for an outer loop to sleep on.
     fn export(&self) -> BorrowedFd<'_> {
+        if !self.is_ours() {
+            return self.adapter.inherited_descriptor();
+        }
         self.deferred.lend(&self.adapter);
         if self.wake.sleep.lend() {
             // A failure leaves the wake-up for the next poll; there is nobody to tell.
             let _ = self.adapter.wake();
         }
         self.adapter.descriptor()
+    }
+
+    /// A registration takes the token of the wake-up object.
+    #[cold]
+    fn release_token(&self) -> io::Result<()> {
+        let Shared { adapter, wake, .. } = self;
+        // One more call of the kernel than is announced may come of this.
+        wake.expect_strays();
+        adapter.release_token(&|| wake.sleep.has_woken())
     }
 
     /// Puts a change of interest off to the next poll, if that is allowed here and now: see [`Deferred`].
@@ -49,6 +83,15 @@ impl Shared {
     pub(crate) fn drained(&self) {
         let fd = self.adapter.descriptor().as_raw_fd();
         rearm::rearm(fd, Direction::Read, Cause::Drained);
+    }
+}
+
+/// As every source, a poller that was lent out says that it is about to be closed.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if self.wake.sleep.is_lent() {
+            rearm::closing(self.adapter.descriptor().as_raw_fd());
+        }
     }
 }
 
@@ -76,8 +119,9 @@ impl Registry {
     /// # Errors
     ///
     /// Those of the operating system, untouched. `EEXIST`: registered already. `EPERM`: a regular
-    /// file or directory, which never blocks. `ENOSPC`: the user's limit of epoll watches. `EBADF`,
-    /// `ENOMEM`.
+    /// file or directory, which never blocks. `EINVAL`: the poller itself. `ELOOP`: a poller that waits
+    /// for this one. `ENOSPC`: the user's limit of epoll watches. `EBADF`, `ENOMEM`.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): a forked child uses its parent's registry.
     ///
     /// ```
     /// use wakeful::unix::pipe;
@@ -101,7 +145,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ENOENT`: not registered. Otherwise as [`register`](Registry::register).
+    /// `ENOENT`: not registered. `EBADF`: closed already. Otherwise as [`register`](Registry::register).
     pub fn reregister<S>(&self, source: &mut S, token: Token, interest: Interest) -> io::Result<()>
     where
         S: Source + ?Sized,
@@ -110,13 +154,16 @@ impl Registry {
         source.reregister(self, token, interest)
     }
 
-    /// Ends the registration of `source`: no poll that begins after this returns reports it.
+    /// Ends the registration of `source`: no poll that begins after this returns reports it, and no wait that is
+    /// under way keeps the source open once it is closed. Under poll(2) this means to interrupt the wait, which goes on
+    /// without the source.
     ///
     /// Events of the last poll may still be in [`Events`](crate::Events); forget or ignore them.
     ///
     /// # Errors
     ///
-    /// `ENOENT`: not registered. `EBADF`: closed already.
+    /// `ENOENT`: not registered. `EBADF`: closed already. [`InvalidInput`](io::ErrorKind::InvalidInput): a forked child
+    /// uses its parent's registry.
     pub fn deregister<S>(&self, source: &mut S) -> io::Result<()>
     where
         S: Source + ?Sized,
@@ -177,11 +224,29 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        self.shared.check()?;
+        if adapter.needs_token(token) {
+            self.shared.release_token()?;
+        }
         // A change may be left of an earlier registration under this number, whose owner was forgotten.
         if deferred.is_pending() {
             return deferred.replace(fd, move || adapter.register(fd, token, interest));
         }
         adapter.register(fd, token, interest)
+    }
+
+    /// As [`register_fd`](Registry::register_fd), of a descriptor that others read, write and close without a word.
+    pub(crate) fn register_bare_fd(
+        &self,
+        fd: RawFd,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        let Shared { adapter, deferred, .. } = &*self.shared;
+        if deferred.is_pending() {
+            return deferred.replace(fd, move || adapter.register_bare(fd, token, interest));
+        }
+        adapter.register_bare(fd, token, interest)
     }
 
     pub(crate) fn reregister_fd(
@@ -191,6 +256,10 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        self.shared.check()?;
+        if adapter.needs_token(token) {
+            self.shared.release_token()?;
+        }
         if deferred.is_pending() {
             return deferred.replace(fd, move || adapter.reregister(fd, token, interest));
         }
@@ -199,6 +268,7 @@ impl Registry {
 
     pub(crate) fn deregister_fd(&self, fd: RawFd) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        self.shared.check()?;
         if deferred.is_pending() {
             deferred.withdraw(fd);
         }

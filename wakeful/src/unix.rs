@@ -11,12 +11,26 @@ pub use crate::pipe;
 /// socket, a terminal, an inherited pipe.
 ///
 /// It owns nothing. Whoever registers sees to it that the descriptor is non-blocking, and is
-/// deregistered before it is closed. Under a backend whose drain rule is
-/// [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) an edge-triggered descriptor must be
-/// reregistered after `WouldBlock`.
+/// deregistered before it is closed.
 ///
-/// Regular files, directories and, under epoll, /dev/null are refused with `EPERM`: they never
-/// block, so read or write them without waiting, or see [`FdSource::with_fallback`].
+/// # Edges on event ports and poll(2)
+///
+/// Where the drain rule is [`EdgeRule::AfterWouldBlock`](crate::EdgeRule::AfterWouldBlock) the
+/// poller does not see when a bare descriptor is drained. After each event of an edge trigger it
+/// rechecks the descriptor, by one poll(2) for all that are due: before the next wait, and then at
+/// intervals that double from 62 µs to
+/// [`Capabilities::edge_recheck`](crate::Capabilities::edge_recheck). A drained one is waited for
+/// again. One that is still ready may have been drained and filled again. It is reported once more
+/// at once if the number of unread bytes has changed, after 1 ms if it was drained promptly before,
+/// and otherwise after 32 ms or more. So no event is lost, and some are spurious. A descriptor that
+/// stays ready, as for writing most do, is reported about eight times a second; all such
+/// descriptors of a poller wake it together. [`Registered::rearm`](crate::Registered::rearm) or
+/// `reregister` after `WouldBlock` spares the recheck. Level and one-shot triggers need none.
+///
+/// # Limitations
+///
+/// What never blocks can be registered or not, as the backend has it; see
+/// [`FdSource`](FdSource#files-and-devices-that-never-block).
 ///
 /// ```
 /// use std::os::fd::AsRawFd;
@@ -33,4 +47,4 @@ pub use crate::pipe;
 #[derive(Debug)]
 pub struct SourceFd<'fd>(pub &'fd RawFd);
 
-source_by_descriptor!(['fd] SourceFd<'fd>, |source| *source.0);
+source_by_descriptor!(['fd] SourceFd<'fd>, |source| *source.0, bare);

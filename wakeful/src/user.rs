@@ -13,6 +13,8 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use wakeful_kernel::process::Generation;
+
 use crate::event::source_by_descriptor;
 use crate::io_source::IoSource;
 use crate::platform::Bell;
@@ -23,6 +25,9 @@ use crate::rearm::Direction;
 /// Each item that was accepted comes out exactly once, those of one sender in the order in which they
 /// were sent. A burst of items costs one system call to send and one to receive. An event may find
 /// nothing, if what it tells of has been taken already.
+///
+/// In a forked child the queue is closed: senders are told so, it is empty, and dropping it leaves the parent's queue
+/// alone. What was in the child's copy is dropped with it, unless another thread of the parent was at the queue.
 ///
 /// ```
 /// use std::thread;
@@ -61,10 +66,17 @@ pub struct Sender<T> {
 struct Shared<T> {
     queue: Mutex<Queue<T>>,
     capacity: usize,
+    /// A forked child has a copy, perhaps locked by another thread of its parent.
+    generation: Generation,
 }
 
 struct Queue<T> {
     items: VecDeque<T>,
+    /// How many items were taken out, from the beginning on: the number of the first that is left.
+    taken: u64,
+    /// The numbers of items that were taken out of turn, and are not passed yet, in ascending
+    /// order.
+    recalled: Vec<u64>,
     /// Somebody has rung, or is about to, since the receiver last began to take.
     rung: bool,
     /// The receiver's, as long as there is one: when it goes its descriptor is closed.
@@ -91,8 +103,15 @@ impl<T> Events<T> {
             ));
         }
         let bell = Arc::new(Bell::new()?);
-        let queue = Queue { items: VecDeque::new(), rung: false, bell: Some(Arc::clone(&bell)) };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), capacity });
+        let queue = Queue {
+            items: VecDeque::new(),
+            taken: 0,
+            recalled: Vec::new(),
+            rung: false,
+            bell: Some(Arc::clone(&bell)),
+        };
+        let generation = Generation::current();
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), capacity, generation });
         Ok(Events { inner: IoSource::new(bell), shared })
     }
 
@@ -106,6 +125,9 @@ impl<T> Events<T> {
     /// If something is left when the iterator is dropped, because it was not used to its end or because
     /// more was sent meanwhile, the queue is reported anew.
     pub fn drain(&self) -> Drain<'_, T> {
+        if !self.shared.generation.is_current() {
+            return Drain { events: self, remaining: 0 };
+        }
         // Silent first: whoever sends from here on rings again, or finds that somebody has.
         self.inner.get().silence();
         let mut queue = self.shared.queue();
@@ -118,7 +140,7 @@ impl<T> Events<T> {
 
     /// How many items wait.
     pub fn len(&self) -> usize {
-        self.shared.queue().items.len()
+        if self.shared.generation.is_current() { self.shared.queue().items.len() } else { 0 }
     }
 
     /// Whether none does.
@@ -130,7 +152,14 @@ impl<T> Events<T> {
 /// From here on senders are told that nobody receives. What was in the queue is dropped with it.
 impl<T> Drop for Events<T> {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue();
+        let mut queue = match self.shared.generation.is_current() {
+            true => self.shared.queue(),
+            // Locked, it may be in the middle of a change, and for ever.
+            false => match self.shared.queue.try_lock() {
+                Ok(queue) => queue,
+                Err(_) => return,
+            },
+        };
         queue.bell = None;
         let items = mem::take(&mut queue.items);
         // Outside of the lock: an item may send when it is dropped.
@@ -146,6 +175,9 @@ impl<T> Sender<T> {
     ///
     /// [`Rejected`], with the item in it.
     pub fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        if !self.shared.generation.is_current() {
+            return Err(Rejected::Closed(item));
+        }
         let mut queue = self.shared.queue();
         if queue.bell.is_none() {
             return Err(Rejected::Closed(item));
@@ -153,9 +185,15 @@ impl<T> Sender<T> {
         if queue.items.len() >= self.shared.capacity {
             return Err(Rejected::Full(item));
         }
-        queue.items.push_back(item);
-        ring(queue);
-        Ok(())
+        let number = queue.push(item);
+        ring(queue, &self.shared).or_else(|error| {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            // If the receiver has it, it needs no notification.
+            match self.shared.queue().recall(number) {
+                Some(item) => Err(Rejected::Failed(item, errno)),
+                None => Ok(()),
+            }
+        })
     }
 }
 
@@ -165,16 +203,54 @@ impl<T> Clone for Sender<T> {
     }
 }
 
+impl<T> Queue<T> {
+    /// Appends an item, whose number it returns.
+    fn push(&mut self, item: T) -> u64 {
+        self.items.push_back(item);
+        self.taken + (self.items.len() + self.recalled.len()) as u64 - 1
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let item = self.items.pop_front()?;
+        self.taken += 1;
+        if !self.recalled.is_empty() {
+            self.pass_recalled();
+        }
+        Some(item)
+    }
+
+    /// Takes an item out of turn, if it is still there.
+    fn recall(&mut self, number: u64) -> Option<T> {
+        let before = self.recalled.partition_point(|&recalled| recalled < number);
+        let index = number.checked_sub(self.taken)? as usize - before;
+        let item = self.items.remove(index)?;
+        self.recalled.insert(before, number);
+        self.pass_recalled();
+        Some(item)
+    }
+
+    #[cold]
+    fn pass_recalled(&mut self) {
+        while self.recalled.first() == Some(&self.taken) {
+            self.recalled.remove(0);
+            self.taken += 1;
+        }
+    }
+}
+
 /// Rings for what is in the queue, unless somebody has: outside of the lock, for which others wait.
-fn ring<T>(mut queue: MutexGuard<'_, Queue<T>>) {
+///
+/// # Errors
+///
+/// It did not ring. Whoever comes next does: the items of those who relied on this are there.
+fn ring<T>(mut queue: MutexGuard<'_, Queue<T>>, shared: &Shared<T>) -> io::Result<()> {
     if mem::replace(&mut queue.rung, true) {
-        return;
+        return Ok(());
     }
     let bell = queue.bell.clone();
     drop(queue);
-    if let Some(bell) = bell {
-        bell.ring();
-    }
+    let rung = bell.map_or(Ok(()), |bell| bell.ring());
+    rung.inspect_err(|_| shared.queue().rung = false)
 }
 
 /// An item that was not accepted.
@@ -184,23 +260,35 @@ pub enum Rejected<T> {
     Full(T),
     /// The receiver is gone.
     Closed(T),
+    /// The receiver could not be notified, because of this error of the operating system's, by its
+    /// number.
+    Failed(T, i32),
 }
 
 impl<T> Rejected<T> {
     /// The item.
     pub fn into_inner(self) -> T {
         match self {
-            Rejected::Full(item) | Rejected::Closed(item) => item,
+            Rejected::Full(item) | Rejected::Closed(item) | Rejected::Failed(item, _) => item,
         }
     }
 }
 
 impl<T> fmt::Display for Rejected<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Rejected::Full(_) => "the queue is full: the receiver has to drain it first",
-            Rejected::Closed(_) => "the receiver of this queue is gone",
-        })
+        match self {
+            Rejected::Full(_) => {
+                f.write_str("the queue is full: the receiver has to drain it first")
+            }
+            Rejected::Closed(_) => f.write_str("the receiver of this queue is gone"),
+            Rejected::Failed(_, errno) => {
+                let error = io::Error::from_raw_os_error(*errno);
+                write!(
+                    f,
+                    "the receiver of this queue cannot be notified: {error}; send again later"
+                )
+            }
+        }
     }
 }
 
@@ -218,7 +306,10 @@ impl<T> Iterator for Drain<'_, T> {
 
     fn next(&mut self) -> Option<T> {
         self.remaining = self.remaining.checked_sub(1)?;
-        self.events.shared.queue().items.pop_front()
+        if !self.events.shared.generation.is_current() {
+            return None;
+        }
+        self.events.shared.queue().pop()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -230,9 +321,13 @@ impl<T> FusedIterator for Drain<'_, T> {}
 
 impl<T> Drop for Drain<'_, T> {
     fn drop(&mut self) {
+        if !self.events.shared.generation.is_current() {
+            return;
+        }
         let queue = self.events.shared.queue();
         if !queue.items.is_empty() {
-            ring(queue);
+            // After an error the next sender rings.
+            let _ = ring(queue, &self.events.shared);
         }
     }
 }

@@ -16,6 +16,7 @@ use common::{Loop, every_backend};
 use wakeful::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use wakeful::{Interest, Token, pipe};
 use wakeful_kernel::descriptor::is_nonblocking;
+use wakeful_testing::Isolated;
 
 const LISTENER: Token = Token(0);
 
@@ -148,8 +149,7 @@ every_backend! {
         let mut child = Command::new("cat")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .start();
         let sender = pipe::Sender::from(child.stdin.take().unwrap());
         let receiver = pipe::Receiver::from(child.stdout.take().unwrap());
         sender.set_nonblocking(true).unwrap();

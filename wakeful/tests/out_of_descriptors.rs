@@ -8,10 +8,11 @@ mod common;
 use std::fs::File;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use common::{Loop, QUIET};
 use wakeful::net::{TcpListener, UnixStream};
-use wakeful::{Backend, Interest, Token, Trigger};
+use wakeful::{Backend, EdgeRule, Interest, Token, Trigger};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -88,5 +89,46 @@ fn a_full_descriptor_table_loses_no_connection_and_does_not_spin() {
         events.expect_readable(Token(0));
         accepted.extend(listener.accept_all().map(|connection| connection.unwrap().0));
         assert_eq!(accepted.len(), clients.len(), "{backend}");
+    }
+}
+
+/// Nothing tells of a connection behind one that waits already, so the listener is reported now and then.
+#[test]
+fn after_a_full_descriptor_table_the_next_connection_is_reported() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for &backend in Backend::available() {
+        let mut events = Loop::new(backend);
+        let listener = TcpListener::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address: SocketAddr = listener.local_addr().unwrap();
+        let listener =
+            events.registry().register_owned(listener, Token(0), Interest::READABLE).unwrap();
+        let first = TcpStream::connect(address).unwrap();
+        events.expect_readable(Token(0));
+        let mut ballast = ballast();
+        let error = listener.accept().unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{backend}");
+        // Without one that is free it fails again, which is no reason to spin.
+        ballast.pop();
+        let second = TcpStream::connect(address).unwrap();
+        for _ in 0..3 {
+            events.expect_readable(Token(0));
+            let error = listener.accept().unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE), "{backend}");
+            if events.poll.capabilities().edge_rule == EdgeRule::EveryChange {
+                break;
+            }
+        }
+        let start = Instant::now();
+        let mut reports = 0;
+        while start.elapsed() < QUIET * 20 {
+            reports += events.poll(QUIET).len();
+        }
+        assert!(reports <= 8, "{backend}: {reports} reports");
+        drop(ballast);
+        let third = TcpStream::connect(address).unwrap();
+        events.expect_readable(Token(0));
+        assert_eq!(listener.accept_all().filter(Result::is_ok).count(), 3, "{backend}");
+        drop((first, second, third));
+        events.poll(QUIET);
     }
 }

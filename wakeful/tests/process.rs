@@ -14,6 +14,7 @@ use common::{DEADLINE, Loop, QUIET, every_backend};
 use wakeful::process::{Exit, Outcome};
 use wakeful::signal::Signal;
 use wakeful::{Interest, Registered, Token, Trigger};
+use wakeful_testing::Isolated;
 
 const TOKEN: Token = Token(5);
 
@@ -57,7 +58,7 @@ fn refuse_pidfds() {
 }
 
 fn shell(script: &str) -> Child {
-    Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).spawn().unwrap()
+    Command::new("sh").args(["-c", script]).stdin(Stdio::piped()).isolated().spawn().unwrap()
 }
 
 /// Polls past interruptions, and events that find nothing.
@@ -304,8 +305,7 @@ every_backend! {
             .args(["-c", "sleep 60 & echo $!; wait; read line"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .start();
         let mut line = String::new();
         BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let exit = Exit::observe(line.trim().parse().unwrap()).unwrap();

@@ -56,6 +56,21 @@ every_backend! {
         assert!(poll.timers().is_empty());
     }
 
+    fn keys_of_another_poller(backend) {
+        let (mut events, mut other) = (Loop::new(backend), Loop::new(backend));
+        let soon = Instant::now() + MS;
+        let timer = events.poll.timers().insert(soon, Token(0)).unwrap();
+        let foreign = other.poll.timers().insert(soon, Token(1)).unwrap();
+        assert_ne!(timer, foreign);
+        let timers = events.poll.timers();
+        assert!(!timers.contains(foreign) && !timers.cancel(foreign));
+        assert!(!timers.reset(foreign, soon + DEADLINE * 2));
+        // Nor one of a poller that is gone, nor in one that has none.
+        drop(other);
+        assert!(!Loop::new(backend).poll.timers().cancel(foreign));
+        assert_eq!(collect(&mut events.poll, 1), [Token(0)]);
+    }
+
     fn cancelled_and_reset(backend) {
         let mut events = Loop::new(backend);
         let timers = events.poll.timers();

@@ -1,7 +1,7 @@
 //! [wakeful](https://github.com/wakeful-rs/wakeful) under mio's name and interface, so that one entry
 //! in `[patch.crates-io]` puts tokio, and everything else that stands on mio, on wakeful.
 //!
-//! Every public item of mio 1.2.4 on Unix is here, with its signature and its documented behaviour;
+//! Every public item of mio 1.2 on Unix is here, with its signature and its documented behaviour;
 //! new programs use `wakeful` itself, which can do more. The [`guide`] shows an event loop, and
 //! [`features`] tells what the features add.
 //!

@@ -8,7 +8,7 @@ use crate::{Interest, Registry, Token, event};
 /// A bare descriptor as a source. It owns nothing: whoever registers sees to it that the descriptor is
 /// non-blocking, and is deregistered before it is closed.
 ///
-/// Under poll(2) whoever reads it reregisters after `WouldBlock`.
+/// Under poll(2) and event ports it is rechecked after each event: see `wakeful::unix::SourceFd`.
 ///
 /// ```
 /// use std::net::TcpListener;

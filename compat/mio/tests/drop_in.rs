@@ -10,6 +10,7 @@ use mio::event::{Event, Source};
 use mio::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream};
 use mio::unix::{SourceFd, pipe};
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
+use wakeful_testing::Isolated;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(15);
@@ -51,7 +52,8 @@ fn on_every_backend() {
     }
     for backend in wakeful::Backend::available() {
         let tests = std::env::current_exe().unwrap();
-        let output = Command::new(tests).env("WAKEFUL_BACKEND", backend.name()).output().unwrap();
+        let output =
+            Command::new(tests).env("WAKEFUL_BACKEND", backend.name()).isolated().output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "on {backend}:\n{told}");
     }
@@ -121,6 +123,28 @@ fn udp() {
     assert!(sender.broadcast().unwrap());
 }
 
+/// Read by others than mio's types, a descriptor is reported again once there is something new, where
+/// the kernel knows edges. Every system's default backend does, since mio's does.
+#[test]
+fn a_bare_descriptor_drained_by_hand() {
+    let mut poll = Poll::new().unwrap();
+    let backend = wakeful::Poll::builder().kernel_edges().build().unwrap().capabilities();
+    if std::env::var_os("WAKEFUL_BACKEND").is_some() && backend.edge != wakeful::Support::Native {
+        return;
+    }
+    assert_eq!(backend.edge, wakeful::Support::Native);
+    let (mut near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let fd = near.as_raw_fd();
+    poll.registry().register(&mut SourceFd(&fd), TOKEN, Interest::READABLE).unwrap();
+    for _ in 0..3 {
+        far.write_all(b"hello").unwrap();
+        expect(&mut poll, Event::is_readable);
+        assert_eq!(near.read(&mut [0; 8]).unwrap(), 5);
+        assert_eq!(near.read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+}
+
 #[test]
 fn unix_sockets() {
     let folder = tempfile::tempdir().unwrap();
@@ -169,8 +193,7 @@ fn pipes() {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .start();
     let mut stdin = pipe::Sender::from(child.stdin.take().unwrap());
     let mut stdout = pipe::Receiver::from(child.stdout.take().unwrap());
     let _stderr = pipe::Receiver::from(child.stderr.take().unwrap());

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use polling::{Event, Events, PollMode, Poller};
+use wakeful_testing::Isolated;
 
 const DEADLINE: Duration = Duration::from_secs(10);
 const QUIET: Duration = Duration::from_millis(15);
@@ -73,7 +74,8 @@ fn on_every_backend() {
     }
     for backend in wakeful::Backend::available() {
         let tests = std::env::current_exe().unwrap();
-        let output = Command::new(tests).env("WAKEFUL_BACKEND", backend.name()).output().unwrap();
+        let output =
+            Command::new(tests).env("WAKEFUL_BACKEND", backend.name()).isolated().output().unwrap();
         let told = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "on {backend}:\n{told}");
     }

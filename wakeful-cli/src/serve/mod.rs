@@ -3,6 +3,7 @@
 mod delay;
 mod drop;
 mod echo;
+mod http;
 mod server;
 mod service;
 mod statistics;
@@ -43,6 +44,14 @@ pub(crate) struct Arguments {
     /// After ^C, how many seconds connections are given to finish; a second ^C ends them at once.
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u32).range(0..=86_400))]
     grace: u32,
+
+    /// delay: How many seconds a request may take to arrive; 408 after that.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    request_timeout: u32,
+
+    /// delay: How many seconds a connection may be idle between two requests.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    idle_timeout: u32,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -63,7 +72,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let statistics = match arguments.kind {
         Kind::Echo => serve(arguments, &mut output, open_files, echo::Echo::new)?,
         Kind::Drop => serve(arguments, &mut output, open_files, || drop::Drop)?,
-        Kind::Delay => serve(arguments, &mut output, open_files, delay::Delay::default)?,
+        Kind::Delay => {
+            let limits = delay::Limits {
+                request: Duration::from_secs(arguments.request_timeout.into()),
+                idle: Duration::from_secs(arguments.idle_timeout.into()),
+            };
+            serve(arguments, &mut output, open_files, || delay::Delay::new(limits))?
+        }
     };
     let Statistics { accepted, peak, received, sent, polls, events, pauses, failed } = statistics;
     output.line(format_args!(

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use wakeful::net::TcpStream;
 use wakeful::{Events, Interest, Poll, Registered, Token};
 use wakeful_kernel::linux::PidFd;
+use wakeful_testing::{Isolated, Running};
 
 /// Nothing in a test lasts longer.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,7 +24,7 @@ pub fn wakeful() -> Command {
 
 /// A running `wakeful serve`; killed if the test fails.
 pub struct Server {
-    child: Child,
+    child: Running,
     output: BufReader<ChildStdout>,
     pub address: SocketAddr,
     pub banner: String,
@@ -41,8 +42,7 @@ impl Server {
             .args(["--listen", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .start();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
         let watched = watch_over(&child);
@@ -75,13 +75,6 @@ impl Server {
     }
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 /// Kills the child if what is returned still lives at the deadline, so that whoever reads from the
 /// child or waits for it comes to an end.
 pub fn watch_over(child: &Child) -> mpsc::Sender<()> {
@@ -99,7 +92,7 @@ pub fn watch_over(child: &Child) -> mpsc::Sender<()> {
 /// Runs a command to its end, but not for ever; answers with its status and its two outputs.
 pub fn run(command: &mut Command) -> (ExitStatus, String, String) {
     let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).start();
     let _watched = watch_over(&child);
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let (sender, errors) = mpsc::channel();

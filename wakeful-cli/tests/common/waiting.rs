@@ -1,15 +1,16 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Stdio};
+use std::process::{ChildStderr, ChildStdout, Stdio};
 
 use serde_json::Value;
 use wakeful_kernel::linux::PidFd;
+use wakeful_testing::{Isolated, Running};
 
 use super::{wakeful, watch_over};
 
-/// A running `wakeful watch`; killed if it takes too long.
+/// A running `wakeful watch`; killed if it takes too long, and if the test fails.
 pub struct Watch {
-    pub child: Child,
+    pub child: Running,
     pub output: BufReader<ChildStdout>,
     pub errors: BufReader<ChildStderr>,
 }
@@ -28,8 +29,7 @@ impl Watch {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .start();
         let output = BufReader::new(child.stdout.take().unwrap());
         let errors = BufReader::new(child.stderr.take().unwrap());
         let mut watch = Watch { child, output, errors };

@@ -218,7 +218,7 @@ pub unsafe fn port_getn(
     let wanted = *nget as usize;
     answer(Port::find(port).and_then(|port| {
         if max == 0 {
-            *nget = port.count() as c_uint;
+            *nget = port.count()? as c_uint;
             return Ok(0);
         }
         if *nget > max {

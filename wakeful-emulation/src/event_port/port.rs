@@ -73,15 +73,14 @@ impl Instance for Port {
         self.process
     }
 
-    fn is_open(&self) -> bool {
-        let bell = self.bell.as_raw_fd();
+    fn is_open(&self) -> Result<bool> {
         // Of another epoll, in which it is not, this changes nothing.
-        linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+        linux::is_in(self.fd, self.bell.as_raw_fd(), libc::EPOLLIN, BELL)
     }
 
     fn is_whole(&self) -> bool {
         // It is in it for this question only.
-        linux::control(self.sources(), Control::Modify, self.bell.as_raw_fd(), 0, BELL).is_ok()
+        linux::is_in(self.sources(), self.bell.as_raw_fd(), 0, BELL) == Ok(true)
     }
 
     fn close_hidden(&self) {
@@ -106,7 +105,7 @@ impl Port {
     }
 
     fn try_create() -> Result<RawFd> {
-        let first = linux::epoll(0)?;
+        let first = linux::queue_epoll(0)?;
         let (sources, bell) = (linux::epoll(libc::EPOLL_CLOEXEC)?, linux::eventfd()?);
         for (fd, number) in [(bell.as_raw_fd(), BELL), (sources.as_raw_fd(), SOURCES)] {
             linux::control(first.as_raw_fd(), Control::Add, fd, libc::EPOLLIN, number)?;
@@ -116,6 +115,7 @@ impl Port {
         let process = std::process::id();
         let state = Mutex::new(State::new());
         PORTS.insert(fd, Arc::new(Port { fd, process, bell, sources, state }));
+        linux::reserve();
         Ok(fd)
     }
 
@@ -124,7 +124,7 @@ impl Port {
     /// `EBADF`: it is not open. `EBADFD`: it is no port.
     pub(crate) fn find(fd: RawFd) -> Result<Arc<Port>> {
         let is_open = || linux::is_open(fd);
-        PORTS.find(fd).ok_or_else(|| Errno(if is_open() { libc::EBADFD } else { libc::EBADF }))
+        PORTS.find(fd)?.ok_or_else(|| Errno(if is_open() { libc::EBADFD } else { libc::EBADF }))
     }
 
     /// Frees what belongs to a port, closes it, and ends the waits of others.
@@ -154,18 +154,18 @@ impl Port {
     }
 
     /// How many events are queued.
-    pub(super) fn count(&self) -> usize {
-        let mut state = self.lock();
-        state.harvest(self.sources());
-        state.settle(&self.bell);
-        state.count()
+    pub(super) fn count(&self) -> Result<usize> {
+        self.with(|state| {
+            state.harvest(self.sources())?;
+            Ok(state.count())
+        })
     }
 
     pub(super) fn send(&self, events: c_int, user: usize) -> Result<()> {
         self.with(|state| {
             state.take_slot(self.sources())?;
             // What happened before it comes before it.
-            state.harvest(self.sources());
+            state.harvest(self.sources())?;
             state.sent += 1;
             let event = state::event(PORT_SOURCE_USER, events, 0, user);
             state.queue(Pending::Whole { event, has_slot: true });
@@ -226,9 +226,9 @@ impl Port {
             *place = alert.into_port_event();
             return Ok(Got { count: 1, is_time_over: false });
         }
-        state.harvest(self.sources());
+        state.harvest(self.sources())?;
         if state.count() >= wait.wanted {
-            let count = self.take(&mut state, room);
+            let count = self.take(&mut state, room)?;
             if count > 0 {
                 return Ok(Got { count, is_time_over: false });
             }
@@ -236,7 +236,7 @@ impl Port {
         // Looked at only if there is to be a wait, as by the kernel.
         let timeout = wait.timeout.map(linux::duration).transpose()?;
         if timeout == Some(Duration::ZERO) {
-            let count = self.take(&mut state, room);
+            let count = self.take(&mut state, room)?;
             return Ok(Got { count, is_time_over: false });
         }
         // Beyond what the clock can count it is without end.
@@ -261,24 +261,25 @@ impl Port {
             let polled = match place.raw_fd() {
                 Some(wake) => linux::poll_either(self.sources(), wake, Some(pause)),
                 // Without a bell of its own it looks now and then.
-                None => {
-                    linux::poll(self.sources(), libc::POLLIN, Some(pause.min(NO_BELL))).map(drop)
-                }
+                None => linux::poll(self.sources(), libc::POLLIN, Some(pause.min(NO_BELL)))
+                    .map(|_| false),
             };
             let mut state = self.lock();
-            place.settle();
+            if polled == Ok(true) {
+                place.settle();
+            }
             if let (Some(alert), Some(place)) = (state.waiters.alert_of(place.id), room.first_mut())
             {
                 *place = alert.into_port_event();
                 return Ok(Got { count: 1, is_time_over: false });
             }
             // Closed, or even another port by now.
-            if state.is_closed || !self.is_open() {
+            if state.is_closed || !self.is_open()? {
                 return Err(Errno(libc::EBADFD));
             }
-            state.harvest(self.sources());
+            state.harvest(self.sources())?;
             if state.count() >= wanted && state.waiters.is_first(place.id) {
-                let count = self.take(&mut state, room);
+                let count = self.take(&mut state, room)?;
                 if count > 0 {
                     return Ok(Got { count, is_time_over: false });
                 }
@@ -288,13 +289,13 @@ impl Port {
             polled?;
             if left == Some(Duration::ZERO) {
                 // What there is, though it is less than was wanted.
-                let count = if wanted > 1 { self.take(&mut state, room) } else { 0 };
+                let count = if wanted > 1 { self.take(&mut state, room)? } else { 0 };
                 return Ok(Got { count, is_time_over: true });
             }
         }
     }
 
-    fn take(&self, state: &mut State, room: &mut [port_event]) -> usize {
+    fn take(&self, state: &mut State, room: &mut [port_event]) -> Result<usize> {
         let count = state.take(room, self.sources());
         state.settle(&self.bell);
         count

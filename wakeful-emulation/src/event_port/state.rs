@@ -1,6 +1,6 @@
 //! What a port knows: the events that are queued, and where they come from.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -8,7 +8,7 @@ use super::source::{Descriptor, FileWatch, Subject};
 use super::timer::Timer;
 use super::waiter::Waiters;
 use super::{PORT_SOURCE_FD, PORT_SOURCE_FILE, PORT_SOURCE_TIMER, port_event};
-use crate::files::Files;
+use crate::files::{Files, Heard};
 use crate::linux::{self, Control, Errno, Result};
 
 /// process.max-port-events, as it is if nobody sets it.
@@ -29,7 +29,11 @@ pub(super) struct State {
     pub(super) descriptors: HashMap<RawFd, Descriptor>,
     pub(super) files: HashMap<usize, FileWatch>,
     pub(super) inotify: Files,
+    /// What inotify has told, and was not taken in yet, because a call failed.
+    pub(super) unheard: VecDeque<Heard>,
     pub(super) timers: HashMap<c_int, Timer>,
+    /// Those that epoll was to tell of again, and could not be told.
+    disarmed: Vec<c_int>,
     /// Events that were sent, and asynchronous operations: each has a slot until it is retrieved.
     pub(super) sent: usize,
     pub(super) alert: Option<Event>,
@@ -89,7 +93,9 @@ impl State {
             descriptors: HashMap::new(),
             files: HashMap::new(),
             inotify: Files::default(),
+            unheard: VecDeque::new(),
             timers: HashMap::new(),
+            disarmed: Vec::new(),
             sent: 0,
             alert: None,
             waiters: Waiters::default(),
@@ -129,18 +135,23 @@ impl State {
             state.descriptors.len() + state.files.len() + state.timers.len() + state.sent
         };
         if used(self) >= SLOTS {
-            self.forget_closed(epoll);
+            self.forget_closed(epoll)?;
         }
         if used(self) >= SLOTS { Err(Errno(libc::EAGAIN)) } else { Ok(()) }
     }
 
     /// Descriptors that were closed have no slot.
-    fn forget_closed(&mut self, epoll: RawFd) {
-        let is_closed = |(fd, it): &(&RawFd, &Descriptor)| !it.is_same(**fd, epoll);
-        let closed = self.descriptors.iter().filter(is_closed).map(|(&fd, _)| fd);
-        for fd in closed.collect::<Vec<_>>() {
+    fn forget_closed(&mut self, epoll: RawFd) -> Result<()> {
+        let mut closed = Vec::new();
+        for (&fd, descriptor) in &self.descriptors {
+            if !descriptor.is_same(fd, epoll)? {
+                closed.push(fd);
+            }
+        }
+        for fd in closed {
             self.forget_descriptor(fd);
         }
+        Ok(())
     }
 
     pub(super) fn forget_descriptor(&mut self, fd: RawFd) {
@@ -151,15 +162,25 @@ impl State {
     }
 
     /// Queues what has happened since the last look.
-    pub(super) fn harvest(&mut self, epoll: RawFd) {
+    ///
+    /// # Errors
+    ///
+    /// Those of the calls that find out. What they did not tell, they tell the next time.
+    pub(super) fn harvest(&mut self, epoll: RawFd) -> Result<()> {
+        while let Some(&id) = self.disarmed.last() {
+            if let Some(timer) = self.timers.get(&id) {
+                timer.arm(epoll, Control::Modify)?;
+            }
+            self.disarmed.pop();
+        }
+        let mut has_files = !self.unheard.is_empty();
         loop {
-            let Ok(ready) = linux::ready_events(epoll, BATCH) else {
-                return;
-            };
+            let ready = linux::ready_events(epoll, BATCH)?;
             let is_all = ready.len() < BATCH;
             for (events, number) in ready {
                 if number == FILES {
-                    self.hear();
+                    // After the others, which are not told of again.
+                    has_files = true;
                     continue;
                 }
                 match self.subjects.get(&number) {
@@ -173,8 +194,12 @@ impl State {
                     Some(Subject::File(_)) | None => {}
                 }
             }
+            if has_files {
+                self.hear()?;
+                has_files = false;
+            }
             if is_all {
-                return;
+                return Ok(());
             }
         }
     }
@@ -206,47 +231,69 @@ impl State {
     }
 
     /// Retrieves events, in their order.
-    pub(super) fn take(&mut self, room: &mut [port_event], epoll: RawFd) -> usize {
+    ///
+    /// # Errors
+    ///
+    /// What keeps the first from being retrieved, which stays queued.
+    pub(super) fn take(&mut self, room: &mut [port_event], epoll: RawFd) -> Result<usize> {
         let mut written = 0;
         while let Some(place) = room.get_mut(written) {
-            let Some((_, pending)) = self.queue.pop_first() else {
+            let Some((number, pending)) = self.queue.pop_first() else {
                 break;
             };
-            if let Some(event) = self.retrieve(pending, epoll) {
-                *place = event.into_port_event();
-                written += 1;
+            match self.retrieve(pending, epoll) {
+                Ok(Some(event)) => {
+                    *place = event.into_port_event();
+                    written += 1;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.queue.insert(number, pending);
+                    return if written > 0 { Ok(written) } else { Err(error) };
+                }
             }
         }
-        written
+        Ok(written)
     }
 
     /// The event, unless it has become void.
-    fn retrieve(&mut self, pending: Pending, epoll: RawFd) -> Option<Event> {
+    fn retrieve(&mut self, pending: Pending, epoll: RawFd) -> Result<Option<Event>> {
         match pending {
             Pending::Descriptor(fd) => {
-                let descriptor = self.descriptors.get_mut(&fd)?;
-                descriptor.queued = None;
-                if !descriptor.is_same(fd, epoll) {
+                let Some(descriptor) = self.descriptors.get_mut(&fd) else {
+                    return Ok(None);
+                };
+                if !descriptor.is_same(fd, epoll)? {
+                    descriptor.queued = None;
                     self.forget_descriptor(fd);
-                    return None;
+                    return Ok(None);
                 }
+                descriptor.queued = None;
                 let (found, user) = (descriptor.found, descriptor.user);
-                Some(event(PORT_SOURCE_FD, found, fd as usize, user))
+                Ok(Some(event(PORT_SOURCE_FD, found, fd as usize, user)))
             }
             Pending::File(object) => {
-                let watch = self.files.get_mut(&object)?;
+                let Some(watch) = self.files.get_mut(&object) else {
+                    return Ok(None);
+                };
                 watch.queued = None;
                 self.inotify.forget(watch.number);
-                Some(event(PORT_SOURCE_FILE, watch.found, object, watch.user))
+                Ok(Some(event(PORT_SOURCE_FILE, watch.found, object, watch.user)))
             }
             Pending::Timer(id) => {
-                let timer = self.timers.get_mut(&id)?;
-                let count = timer.retrieve(epoll)?;
-                Some(event(PORT_SOURCE_TIMER, count, timer.object(id), timer.user))
+                let Some(timer) = self.timers.get_mut(&id) else {
+                    return Ok(None);
+                };
+                let count = timer.retrieve()?;
+                if timer.arm(epoll, Control::Modify).is_err() {
+                    self.disarmed.push(id);
+                }
+                let event = |count| event(PORT_SOURCE_TIMER, count, timer.object(id), timer.user);
+                Ok(count.map(event))
             }
             Pending::Whole { event, has_slot } => {
                 self.sent -= usize::from(has_slot);
-                Some(event)
+                Ok(Some(event))
             }
         }
     }
@@ -254,15 +301,18 @@ impl State {
     /// What others see of it: whether the port can be read, and whose turn it is.
     pub(super) fn settle(&mut self, bell: &std::os::fd::OwnedFd) {
         if self.inotify.has_unwatched {
-            // Else the record of that would make the port readable.
-            self.hear();
+            // Else the record of that would make the port readable. What fails here is made again by the next look.
+            let _ = self.hear();
         }
         let rings = !self.queue.is_empty() || self.alert.is_some();
         let (was_rung, has_new) = (self.is_rung, std::mem::take(&mut self.has_new));
         self.is_rung = rings;
         match (rings, was_rung) {
             (true, was_rung) if has_new || !was_rung => linux::ring(bell),
-            (false, true) => drop(linux::count(bell)),
+            (false, true) => {
+                // It has rung, so that this does not wait. A bell that goes on ringing makes others look once more.
+                self.is_rung = linux::take_count(bell).is_err();
+            }
             _ => {}
         }
         self.waiters.tell(self.queue.len());

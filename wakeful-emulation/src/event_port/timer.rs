@@ -38,14 +38,14 @@ const OURS: usize = 0x5000_0000;
 const NUMBERS: usize = 0x0fff_ffff;
 
 impl Timer {
-    /// How often it has expired since its event was retrieved last.
-    pub(super) fn retrieve(&mut self, epoll: i32) -> Option<c_int> {
+    /// How often it has expired since its event was retrieved last. It is to be armed again then.
+    pub(super) fn retrieve(&mut self) -> Result<Option<c_int>> {
+        let count = linux::count(&self.fd)?;
         self.queued = None;
-        let count = mem::take(&mut self.before).saturating_add(linux::count(&self.fd));
-        self.arm(epoll, Control::Modify).ok();
+        let count = mem::take(&mut self.before).saturating_add(count);
         let count = c_int::try_from(count).unwrap_or(c_int::MAX);
         self.overrun = count.saturating_sub(1);
-        (count > 0).then_some(count)
+        Ok((count > 0).then_some(count))
     }
 
     /// Its number, as the caller knows it.
@@ -53,7 +53,7 @@ impl Timer {
         OURS | id as usize
     }
 
-    fn arm(&self, epoll: i32, operation: Control) -> Result<()> {
+    pub(super) fn arm(&self, epoll: i32, operation: Control) -> Result<()> {
         let events = libc::EPOLLIN | libc::EPOLLONESHOT;
         linux::control(epoll, operation, self.fd.as_raw_fd(), events, self.number)
     }
@@ -153,10 +153,10 @@ pub unsafe fn timer_settime(
         let port = port_of(id)?;
         port.with(|state| {
             // What it has expired until now is told, though it is set anew.
-            state.harvest(port.sources());
+            state.harvest(port.sources())?;
             let timer = state.timers.get_mut(&id).ok_or(Errno(libc::EINVAL))?;
             if timer.queued.is_some() {
-                timer.before = timer.before.saturating_add(linux::count(&timer.fd));
+                timer.before = timer.before.saturating_add(linux::count(&timer.fd)?);
             }
             let before = linux::set_timer_raw(&timer.fd, flags, new)?;
             if !old.is_null() {

@@ -1,10 +1,12 @@
 //! The threads that wait at a port, and in which order they are served.
 
+use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use super::state::Event;
-use crate::linux::{self, Result};
+use crate::linux::{self, Identity, Result};
 
 /// Those who wait at one port.
 #[derive(Debug, Default)]
@@ -19,7 +21,7 @@ struct Waiter {
     /// How many events it waits for.
     wanted: usize,
     /// None, if there was no descriptor left for it.
-    wake: Option<Arc<OwnedFd>>,
+    wake: Option<Arc<Bell>>,
     /// What it is to return with, whatever is queued.
     alert: Option<Event>,
 }
@@ -28,13 +30,41 @@ struct Waiter {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) id: u64,
-    wake: Option<Arc<OwnedFd>>,
+    wake: Option<Arc<Bell>>,
 }
 
 thread_local! {
     /// This thread's bell, and the process that made it: a forked child has one of its own.
-    static BELL: std::cell::RefCell<Option<(u32, Arc<OwnedFd>)>> =
-        const { std::cell::RefCell::new(None) };
+    static BELL: RefCell<Option<(u32, Arc<Bell>)>> = const { RefCell::new(None) };
+}
+
+/// Rings for one thread. Programs that close all descriptors that they do not know close it, too, and may open something
+/// else by its number.
+#[derive(Debug)]
+struct Bell {
+    fd: ManuallyDrop<OwnedFd>,
+    identity: Identity,
+}
+
+impl Bell {
+    fn new() -> Result<Bell> {
+        let fd = linux::eventfd()?;
+        let identity = linux::identity(fd.as_raw_fd())?;
+        Ok(Bell { fd: ManuallyDrop::new(fd), identity })
+    }
+
+    fn is_ours(&self) -> bool {
+        linux::is_still(self.fd.as_raw_fd(), &self.identity) == Ok(true)
+    }
+}
+
+impl Drop for Bell {
+    fn drop(&mut self) {
+        if self.is_ours() {
+            // SAFETY: it is not used again.
+            unsafe { ManuallyDrop::drop(&mut self.fd) };
+        }
+    }
 }
 
 impl Waiters {
@@ -85,13 +115,14 @@ impl Waiters {
 
 impl Place {
     pub(super) fn raw_fd(&self) -> Option<RawFd> {
-        self.wake.as_ref().map(AsRawFd::as_raw_fd)
+        self.wake.as_ref().map(|wake| wake.fd.as_raw_fd())
     }
 
     /// It was woken, and looks.
     pub(super) fn settle(&self) {
         if let Some(wake) = &self.wake {
-            linux::count(wake);
+            // If it goes on ringing, the next wait looks at once.
+            let _ = linux::count(&wake.fd);
         }
     }
 }
@@ -99,24 +130,24 @@ impl Place {
 impl Waiter {
     fn ring(&self) {
         if let Some(wake) = &self.wake {
-            linux::ring(wake);
+            linux::ring(&wake.fd);
         }
     }
 }
 
-fn bell() -> Result<Arc<OwnedFd>> {
+fn bell() -> Result<Arc<Bell>> {
     let kept = BELL.try_with(|bell| {
         let mut bell = bell.try_borrow_mut().ok()?;
         let process = std::process::id();
         match &*bell {
-            Some((owner, bell)) if *owner == process => Some(Ok(bell.clone())),
+            Some((owner, bell)) if *owner == process && bell.is_ours() => Some(Ok(bell.clone())),
             _ => {
-                let new = linux::eventfd().map(Arc::new);
+                let new = Bell::new().map(Arc::new);
                 *bell = new.as_ref().ok().map(|new| (process, new.clone()));
                 Some(new)
             }
         }
     });
     // A thread that is ending, or a handler in between, has one for this wait.
-    kept.ok().flatten().unwrap_or_else(|| linux::eventfd().map(Arc::new))
+    kept.ok().flatten().unwrap_or_else(|| Bell::new().map(Arc::new))
 }

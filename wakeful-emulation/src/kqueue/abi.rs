@@ -47,10 +47,21 @@ constants! {
     EVFILT_SIGNAL: i16 = -6;
     /// A time is over.
     EVFILT_TIMER: i16 = -7;
+    /// FreeBSD's process descriptors: refused, Linux has none.
+    EVFILT_PROCDESC: i16 = -8;
+    /// File systems are mounted and unmounted: refused.
+    EVFILT_FS: i16 = -9;
+    /// All operations of a list have ended: added by `lio_listio`, whose `sigevent` says
+    /// `SIGEV_KEVENT`.
+    EVFILT_LIO: i16 = -10;
     /// The program says so.
     EVFILT_USER: i16 = -11;
+    /// FreeBSD's own, of sendfile(2): refused.
+    EVFILT_SENDFILE: i16 = -12;
     /// All that was written has left.
     EVFILT_EMPTY: i16 = -13;
+    /// How many filters FreeBSD has: the others are not among them.
+    EVFILT_SYSCOUNT: i16 = 13;
     /// There is out-of-band data. Not FreeBSD's: macOS, OpenBSD and DragonFly have it, by other numbers.
     EVFILT_EXCEPT: i16 = -64;
 
@@ -77,6 +88,15 @@ constants! {
     EV_FORCEONESHOT: u16 = 0x100;
     /// Leaves the caller's pointer as it is.
     EV_KEEPUDATA: u16 = 0x200;
+    /// What the system keeps for itself: a change must not have it, but for what it was reported
+    /// with.
+    EV_SYSFLAGS: u16 = 0xf000;
+    /// The system's: it is taken out.
+    EV_DROP: u16 = 0x1000;
+    /// The system's, by the filter.
+    EV_FLAG1: u16 = 0x2000;
+    /// The system's, by the filter.
+    EV_FLAG2: u16 = 0x4000;
     /// Reported only: the change failed, and `data` says why.
     EV_ERROR: u16 = 0x4000;
     /// Reported only: the end of the file, or the other side is gone.

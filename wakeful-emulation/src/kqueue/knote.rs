@@ -75,12 +75,14 @@ impl Knote {
             abi::EVFILT_TIMER => Source::Timer(Timer::new(change)?),
             abi::EVFILT_USER => Source::User(User::new(change)),
             // The operation itself adds it.
-            abi::EVFILT_AIO => return Err(Errno(libc::EPERM)),
+            abi::EVFILT_AIO | abi::EVFILT_LIO => return Err(Errno(libc::EPERM)),
             _ => return Err(Errno(libc::EINVAL)),
         };
         // By themselves, as the manual has it. A process ends once.
         let flags = change.flags
-            | match source {
+            | match &source {
+                // The end of a time of day stays.
+                Source::Timer(timer) if timer.is_of_day() => 0,
                 Source::Timer(_) | Source::Signal(_) => abi::EV_CLEAR,
                 Source::Process(_) => abi::EV_CLEAR | abi::EV_ONESHOT,
                 _ => 0,
@@ -98,10 +100,10 @@ impl Knote {
         })
     }
 
-    /// Of an asynchronous operation.
-    pub(super) fn of_operation(object: usize, user: usize, number: u64) -> Knote {
+    /// Of an asynchronous operation, or of a list of such.
+    pub(super) fn of_operation(key: Key, user: usize, number: u64) -> Knote {
         Knote {
-            key: (object, abi::EVFILT_AIO),
+            key,
             number,
             flags: 0,
             udata: user,
@@ -109,7 +111,7 @@ impl Knote {
             is_queued: false,
             is_armed: false,
             is_forced: false,
-            source: Source::Operation(Operation::new()),
+            source: Source::Operation(Operation::new(key.1 == abi::EVFILT_LIO)),
         }
     }
 
@@ -157,7 +159,7 @@ impl Knote {
             Source::Empty(empty) => empty.look()?,
             Source::Process(process) => process.look()?,
             Source::Signal(signal) => signal.look(),
-            Source::Timer(timer) => timer.look(),
+            Source::Timer(timer) => timer.look()?,
             Source::Operation(operation) => operation.look(),
             Source::User(user) => user.look(),
             Source::Vnode(vnode) => vnode.look()?,
@@ -181,6 +183,7 @@ impl Knote {
             Source::Descriptor(descriptor) if clears => descriptor.clear(),
             Source::Empty(empty) if clears => empty.clear(),
             Source::Signal(signal) => signal.clear(found.data),
+            Source::Timer(timer) if clears => timer.clear(),
             Source::User(user) if clears => user.clear(),
             Source::Vnode(vnode) if clears => vnode.clear(),
             _ => {}
@@ -208,29 +211,34 @@ impl Knote {
             }
     }
 
+    /// Whether it is a regular file whose offset was moved back since it was looked at.
+    pub(super) fn has_moved_back(&self) -> bool {
+        matches!(&self.source, Source::Descriptor(descriptor) if descriptor.has_moved_back())
+    }
+
     /// Whether there is something to report of which epoll knows nothing.
     pub(super) fn is_true_in_memory(&self) -> bool {
         self.is_forced
             || match &self.source {
                 Source::Descriptor(descriptor) => {
-                    descriptor.is_file() && descriptor.look_at_file().is_some()
+                    // What cannot be looked at now is looked at by the scan.
+                    descriptor.is_file() && descriptor.look_at_file() != Ok(None)
                 }
                 Source::Operation(operation) => operation.look().is_some(),
                 Source::User(user) => user.look().is_some(),
                 Source::Vnode(vnode) => vnode.has_found(),
-                Source::Empty(_) | Source::Process(_) | Source::Signal(_) | Source::Timer(_) => {
-                    false
-                }
+                Source::Timer(timer) => timer.has_expired(),
+                Source::Empty(_) | Source::Process(_) | Source::Signal(_) => false,
             }
     }
 
     /// Whether its number still means what it meant, as far as it is a descriptor's.
-    pub(super) fn is_same(&self) -> bool {
+    pub(super) fn is_same(&self) -> Result<bool> {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.is_same(),
             Source::Empty(empty) => empty.is_same(),
             Source::Vnode(vnode) => vnode.is_same(),
-            _ => true,
+            _ => Ok(true),
         }
     }
 

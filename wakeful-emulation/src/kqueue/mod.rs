@@ -1,6 +1,7 @@
 //! kqueue(2), with FreeBSD's names, layouts and constants.
 
 mod abi;
+mod clocks;
 mod filter;
 mod knote;
 mod queue;
@@ -136,6 +137,9 @@ fn run(
     let timeout = timeout.copied().map(linux::duration).transpose()?;
     let queue = Queue::find(kq)?;
     let mut reported = 0;
+    if !changes.is_empty() {
+        queue.harvest()?;
+    }
     // One without a filter is passed over, as by FreeBSD.
     for change in changes.iter().filter(|change| change.filter != 0) {
         let result = queue.change(change);

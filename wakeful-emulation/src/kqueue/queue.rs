@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::abi::{self, kevent};
-use super::knote::{After, Knote};
+use super::knote::{After, Key, Knote};
 use super::state::{BELL, State};
 use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
@@ -29,7 +29,7 @@ pub(crate) struct Queue {
 pub(crate) static QUEUES: Instances<Queue> = Instances::new();
 
 /// The filters that there are.
-const FILTERS: [i16; 10] = [
+const FILTERS: [i16; 11] = [
     abi::EVFILT_READ,
     abi::EVFILT_WRITE,
     abi::EVFILT_EXCEPT,
@@ -40,6 +40,7 @@ const FILTERS: [i16; 10] = [
     abi::EVFILT_TIMER,
     abi::EVFILT_USER,
     abi::EVFILT_AIO,
+    abi::EVFILT_LIO,
 ];
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
@@ -50,19 +51,22 @@ impl Instance for Queue {
         self.process
     }
 
-    fn is_open(&self) -> bool {
-        let bell = self.bell.as_raw_fd();
+    fn is_open(&self) -> Result<bool> {
         // Of another epoll, in which it is not, this changes nothing.
-        linux::control(self.fd, Control::Modify, bell, libc::EPOLLIN, BELL).is_ok()
+        linux::is_in(self.fd, self.bell.as_raw_fd(), libc::EPOLLIN, BELL)
     }
 
     fn is_whole(&self) -> bool {
-        self.process == std::process::id()
+        self.process == std::process::id() && lock(&self.state).has(&self.bell)
     }
 
     fn close_hidden(&self) {
-        // SAFETY: the child's copy of the kqueue, and of its descriptors, is not used again.
-        drop(unsafe { OwnedFd::from_raw_fd(self.bell.as_raw_fd()) });
+        // Held by another thread when the process was forked, it is never free again.
+        let sides = self.state.try_lock().map(|state| state.side_fds()).unwrap_or_default();
+        for fd in sides.into_iter().chain([self.bell.as_raw_fd()]) {
+            // SAFETY: the child's copy of the kqueue, and of its descriptors, is not used again.
+            drop(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
     }
 }
 
@@ -77,18 +81,20 @@ impl Queue {
     }
 
     fn try_create(flags: i32) -> Result<RawFd> {
-        let first = linux::epoll(flags)?;
+        let first = linux::queue_epoll(flags)?;
         let bell = linux::eventfd()?;
         linux::control(first.as_raw_fd(), Control::Add, bell.as_raw_fd(), libc::EPOLLIN, BELL)?;
+        let state = Mutex::new(State::new(first.as_raw_fd(), &bell)?);
         let fd = first.into_raw_fd();
         let process = std::process::id();
-        let queue = Arc::new(Queue { fd, process, bell, state: Mutex::new(State::new()) });
+        let queue = Arc::new(Queue { fd, process, bell, state });
         QUEUES.insert(fd, queue);
+        linux::reserve();
         Ok(fd)
     }
 
     pub(crate) fn find(fd: RawFd) -> Result<Arc<Queue>> {
-        QUEUES.find(fd).ok_or(Errno::BADF)
+        QUEUES.find(fd)?.ok_or(Errno::BADF)
     }
 
     /// Frees what belongs to a kqueue, and closes it.
@@ -97,51 +103,60 @@ impl Queue {
     }
 
     /// An operation is to begin, whose end this kqueue is told.
-    pub(crate) fn expect_operation(&self, object: usize, user: usize) -> Result<()> {
+    pub(crate) fn expect_operation(&self, key: Key, user: usize) -> Result<()> {
         let mut state = lock(&self.state);
-        let key = (object, abi::EVFILT_AIO);
         state.remove(key, self.fd);
         let number = state.next;
         state.next += 1;
         state.keys.insert(number, key);
-        state.knotes.insert(key, Knote::of_operation(object, user, number));
+        state.knotes.insert(key, Knote::of_operation(key, user, number));
         Ok(())
     }
 
     /// One has ended.
-    pub(crate) fn operation_ended(&self, object: usize) {
+    pub(crate) fn operation_ended(&self, key: Key) {
         let mut state = lock(&self.state);
-        let Some(knote) = state.knotes.get_mut(&(object, abi::EVFILT_AIO)) else {
-            return;
-        };
-        knote.operation_ended();
-        let number = knote.number;
-        state.activate(number);
+        // What has happened before is queued before it. What cannot be found out now is found later.
+        let _ = state.harvest(self.fd);
+        if let Some(knote) = state.knotes.get_mut(&key) {
+            knote.operation_ended();
+            let number = knote.number;
+            state.activate(number);
+        }
         self.settle(&mut state);
     }
 
     /// One did not begin, or its result was taken.
-    pub(crate) fn forget_operation(&self, object: usize) {
+    pub(crate) fn forget_operation(&self, key: Key) {
         let mut state = lock(&self.state);
-        state.remove((object, abi::EVFILT_AIO), self.fd);
+        state.remove(key, self.fd);
         self.settle(&mut state);
+    }
+
+    /// Queues what has happened until now, before changes that activate knotes.
+    pub(super) fn harvest(&self) -> Result<()> {
+        let mut state = lock(&self.state);
+        let result = state.harvest(self.fd);
+        self.settle(&mut state);
+        result
     }
 
     /// How often a knote was queued, and how many knotes are queued now: what an outer kqueue knows of this one.
     pub(super) fn queued(&self) -> Result<(u64, usize)> {
         let mut state = lock(&self.state);
-        state.harvest(self.fd)?;
+        let result = state.harvest(self.fd);
         self.settle(&mut state);
-        Ok((state.activations, state.active.len()))
+        result.map(|()| (state.activations, state.active.len()))
     }
 
-    /// The bell rings while a knote is queued, and anew for each, of which an outer queue is to hear.
+    /// The bell rings while a knote is queued, and once more for each that is, of which an outer queue is to hear.
     fn settle(&self, state: &mut State) {
         let is_to_ring = !state.active.is_empty();
         let is_new = std::mem::replace(&mut state.rung_for, state.activations) != state.activations;
         match (std::mem::replace(&mut state.is_rung, is_to_ring), is_to_ring) {
             (was_rung, true) if !was_rung || is_new => linux::ring(&self.bell),
-            (true, false) => drop(linux::count(&self.bell)),
+            // A bell that goes on ringing makes others look once more.
+            (true, false) => state.is_rung = linux::count(&self.bell).is_err(),
             _ => {}
         }
     }
@@ -163,8 +178,11 @@ impl Queue {
         if !FILTERS.contains(&change.filter) {
             return Err(Errno(libc::EINVAL));
         }
-        let is_another = |knote: &Knote| !knote.is_same() || knote.becomes_another(change);
-        if state.knotes.get(&key).is_some_and(is_another) || state.is_stranger(key) {
+        let is_another = match state.knotes.get(&key) {
+            Some(knote) => !knote.is_same()? || knote.becomes_another(change),
+            None => false,
+        };
+        if is_another || state.is_stranger(key) {
             state.remove(key, self.fd);
         }
         let is_descriptor = matches!(
@@ -182,7 +200,8 @@ impl Queue {
                 return Err(Errno(libc::EINVAL));
             }
         }
-        let is_new = !state.knotes.contains_key(&key);
+        let before = state.knotes.get(&key).map(|knote| knote.is_enabled);
+        let is_new = before.is_none();
         match !is_new {
             true if change.flags & abi::EV_DELETE != 0 => {
                 state.remove(key, self.fd);
@@ -199,7 +218,11 @@ impl Queue {
             true => state.knotes.get_mut(&key).map_or(Ok(()), |knote| knote.change(change))?,
         }
         if let Err(error) = state.listen(key, self.fd).and_then(|()| state.arm(key, self.fd)) {
-            state.remove(key, self.fd);
+            match (before, state.knotes.get_mut(&key)) {
+                // As it was.
+                (Some(is_enabled), Some(knote)) => knote.is_enabled = is_enabled,
+                _ => state.remove(key, self.fd),
+            }
             return Err(error);
         }
         if let Some(knote) = state.knotes.get_mut(&key) {
@@ -207,10 +230,10 @@ impl Queue {
                 knote.force();
             }
             let number = knote.number;
-            // epoll tells of all the others.
             if knote.is_true_in_memory() {
                 state.activate(number);
             }
+            state.activate_new(key, self.fd);
         }
         Ok(())
     }
@@ -234,7 +257,7 @@ impl Queue {
             let wait = left.map_or(LOOK_ROUND, |left| left.min(LOOK_ROUND));
             match linux::poll(self.fd, libc::POLLIN, Some(wait)) {
                 // Closed, or even another kqueue by now.
-                Ok(_) if !self.is_open() => return Err(Errno::BADF),
+                Ok(_) if !self.is_open()? => return Err(Errno::BADF),
                 Ok(_) => {}
                 // It may have been the signal that is waited for.
                 Err(error) => match self.collect(events)? {
@@ -248,10 +271,15 @@ impl Queue {
     /// Writes what there is to report now. Each knote that is queued is looked at once, in the order of their
     /// activation, and leaves the queue; one that stays true goes to its end, which is no activation.
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
-        let mut guard = lock(&self.state);
-        let state = &mut *guard;
-        state.harvest(self.fd)?;
+        let mut state = lock(&self.state);
+        let result = state.harvest(self.fd).and_then(|()| self.report(&mut state, events));
+        self.settle(&mut state);
+        result
+    }
+
+    fn report(&self, state: &mut State, events: &mut [kevent]) -> Result<usize> {
         let mut written = 0;
+        let mut failed = None;
         for _ in 0..state.active.len() {
             let Some(place) = events.get_mut(written) else {
                 break;
@@ -266,21 +294,31 @@ impl Queue {
                 continue;
             };
             knote.is_queued = false;
+            let watched = knote.watched();
             let found = match knote.look() {
                 Ok(Some(found)) => found,
                 Ok(None) => {
+                    let is_armed_otherwise = knote.watched() != watched;
                     // What epoll tells of may be another file, which had the number before.
                     if state.is_stranger(key) {
                         state.remove(key, self.fd);
+                    } else if is_armed_otherwise {
+                        state.arm_again(key, self.fd);
                     }
                     continue;
                 }
-                Err(Errno::BADF) => {
+                Err(error) if error.says_closed() => {
                     // Closed, or another by now.
                     state.remove(key, self.fd);
                     continue;
                 }
-                Err(_) => continue,
+                Err(error) => {
+                    // It may be true: it is looked at the next time.
+                    failed = Some(error);
+                    knote.is_queued = true;
+                    state.active.push_back(number);
+                    continue;
+                }
             };
             let (event, after) = knote.report(found);
             *place = event;
@@ -296,10 +334,13 @@ impl Queue {
             }
         }
         if state.files.has_unwatched {
-            // Else the record of that would be taken for something that has happened.
-            state.harvest_files();
+            // Else the record of that would be taken for something that has happened. What fails
+            // here is found out by the next scan.
+            let _ = state.harvest_files();
         }
-        self.settle(state);
-        Ok(written)
+        match failed {
+            Some(error) if written == 0 => Err(error),
+            _ => Ok(written),
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::abi;
+use super::clocks::{self, Clocks};
 use super::knote::{Key, Knote, Source};
 use crate::files::Files;
 use crate::linux::{self, Control, Errno, Result};
@@ -14,32 +15,50 @@ const READS: u64 = 1;
 const WRITES: u64 = 2;
 const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
-const FIRST_KNOTE: u64 = 5;
+const FIRST_KNOTE: u64 = clocks::REALTIME + 1;
 
-/// How many epoll is asked for in one go.
+/// How many events epoll is asked for in one go.
 const MOST: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it.
+    /// Those of `READS`, `WRITES` and `EXCEPTS`, each made when there is something to put into it, but for the first,
+    /// in which the bell is, silent: as long as it is there, the numbers are ours. `READS` has the timers and
+    /// processes, too.
     sides: BTreeMap<u64, OwnedFd>,
+    bell: RawFd,
+    /// In `READS`, too.
+    clocks: Clocks,
     pub(super) files: Files,
     pub(super) knotes: HashMap<Key, Knote>,
     pub(super) keys: HashMap<u64, Key>,
-    /// The knotes that are queued, in the order of their activation. The next scan looks at each.
+    /// The knotes that are queued, in the order in which they were activated. A level-triggered
+    /// knote that was reported goes to the end. None is queued twice.
     pub(super) active: VecDeque<u64>,
-    /// How many times a knote was queued: an outer kqueue reports each as an edge, and nothing else.
+    /// How many times a knote was activated: an outer kqueue reports each as an edge, and nothing
+    /// else.
     pub(super) activations: u64,
-    /// How many of these the bell was rung for, and whether it rings now: the descriptor is readable then.
+    /// The number of activations that the bell was rung for.
     pub(super) rung_for: u64,
+    /// Whether the bell rings, so that the descriptor is readable.
     pub(super) is_rung: bool,
+    /// The knotes of regular files that are read: a file whose offset moved back is activated.
+    files_read: BTreeSet<u64>,
+    /// The knotes of signals, whose dispositions the program may change.
+    signals: BTreeSet<u64>,
+    /// Those that epoll is to be told of, and could not be.
+    untold: Vec<Key>,
+    /// Those to whose files something has happened, of which it could not be found out what.
+    unexplained: BTreeSet<u64>,
     pub(super) next: u64,
 }
 
 impl State {
-    pub(super) fn new() -> State {
-        State {
+    pub(super) fn new(first: RawFd, bell: &OwnedFd) -> Result<State> {
+        let mut state = State {
             sides: BTreeMap::new(),
+            bell: bell.as_raw_fd(),
+            clocks: Clocks::default(),
             files: Files::default(),
             knotes: HashMap::new(),
             keys: HashMap::new(),
@@ -47,7 +66,154 @@ impl State {
             activations: 0,
             rung_for: 0,
             is_rung: false,
+            files_read: BTreeSet::new(),
+            signals: BTreeSet::new(),
+            untold: Vec::new(),
+            unexplained: BTreeSet::new(),
             next: FIRST_KNOTE,
+        };
+        let reads = state.new_side(READS)?;
+        state.put(READS, reads, first)?;
+        Ok(state)
+    }
+
+    /// Whether the numbers are those of our descriptors still.
+    pub(super) fn has(&self, bell: &OwnedFd) -> bool {
+        let reads = self.sides.get(&READS).map(AsRawFd::as_raw_fd);
+        reads.is_some_and(|reads| linux::is_in(reads, bell.as_raw_fd(), 0, BELL) == Ok(true))
+    }
+
+    pub(super) fn side_fds(&self) -> Vec<RawFd> {
+        self.sides.values().map(AsRawFd::as_raw_fd).collect()
+    }
+
+    /// Queues what has happened since the last time, in its order.
+    ///
+    /// # Errors
+    ///
+    /// Those of the calls that find out. What is known by then is queued.
+    pub(super) fn harvest(&mut self, first: RawFd) -> Result<()> {
+        while let Some(&key) = self.untold.last() {
+            match self.arm(key, first) {
+                Err(error) if !error.says_closed() => return Err(error),
+                _ => self.untold.pop(),
+            };
+        }
+        if !self.unexplained.is_empty() {
+            self.harvest_files()?;
+        }
+        self.harvest_signals();
+        self.clocks.settle()?;
+        let mut has_sides = false;
+        for number in linux::ready(first, MOST)? {
+            match number {
+                BELL => {}
+                READS | WRITES | EXCEPTS => {
+                    has_sides = true;
+                    self.harvest_side(number, first)?;
+                }
+                FILES => self.harvest_files()?,
+                number => self.activate_ready(number),
+            }
+        }
+        if has_sides {
+            // A side that has nothing left leaves the list of the first epoll only when it is
+            // asked, and would keep its place before what happens next.
+            let _ = linux::poll_now(first, libc::POLLIN);
+        }
+        self.harvest_offsets();
+        Ok(())
+    }
+
+    fn harvest_side(&mut self, side: u64, first: RawFd) -> Result<()> {
+        let epoll = self.sides.get(&side).map(AsRawFd::as_raw_fd);
+        let found = epoll.map(|epoll| linux::ready(epoll, MOST)).transpose()?.unwrap_or_default();
+        let is_stranger = |number: &u64| *number >= FIRST_KNOTE && !self.keys.contains_key(number);
+        let has_stranger = found.iter().any(is_stranger);
+        for number in found {
+            match number {
+                clocks::MONOTONIC | clocks::REALTIME => self.harvest_clock(number)?,
+                number => self.activate_ready(number),
+            }
+        }
+        if has_stranger {
+            // Without descriptors for it, it is tried again the next time.
+            let _ = self.make_anew(side, first);
+        }
+        Ok(())
+    }
+
+    /// Queues the timers that have no timerfd of their own, and are due.
+    fn harvest_clock(&mut self, clock: u64) -> Result<()> {
+        let mut failed = None;
+        for (due, number) in self.clocks.take(clock)? {
+            let key = self.keys.get(&number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Timer(timer)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            let expired = timer.expire(due);
+            let next = timer.shared_deadline();
+            match expired {
+                Ok(false) => continue,
+                Ok(true) => self.activate(number),
+                Err(error) => failed = Some(error),
+            }
+            if let Some((clock, deadline)) = next {
+                failed = self.clocks.insert(clock, deadline, number).err().or(failed);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Queues the knotes of the files to which something has happened.
+    pub(super) fn harvest_files(&mut self) -> Result<()> {
+        for number in self.hear()? {
+            self.activate_heard(number);
+        }
+        Ok(())
+    }
+
+    /// Queues the knotes of the signals that are to be looked at without an edge, and has the others
+    /// counted whatever disposition the program has set since.
+    fn harvest_signals(&mut self) {
+        let must_look = |number: &u64| match self.knote(*number).map(|knote| &knote.source) {
+            Some(Source::Signal(signal)) => signal.keep(),
+            _ => false,
+        };
+        let numbers: Vec<u64> = self.signals.iter().copied().filter(must_look).collect();
+        for number in numbers {
+            self.activate(number);
+        }
+    }
+
+    /// Queues the knotes of the files whose offset was moved back since they were looked at.
+    fn harvest_offsets(&mut self) {
+        let moved_back = |number: &u64| self.knote(*number).is_some_and(Knote::has_moved_back);
+        let numbers: Vec<u64> = self.files_read.iter().copied().filter(moved_back).collect();
+        for number in numbers {
+            self.activate(number);
+        }
+    }
+
+    /// Queues a knote that was registered just now, if epoll finds it ready: a kernel asks the
+    /// filter when the event is added. What is true in memory is not asked for here.
+    pub(super) fn activate_new(&mut self, key: Key, first: RawFd) {
+        let Some(knote) = self.knotes.get(&key).filter(|knote| knote.is_enabled) else {
+            return;
+        };
+        let number = knote.number;
+        // What fails here is found out by the next scan: an epoll that was not asked forgets nothing.
+        match (knote.side(), knote.watched()) {
+            (Some(side), _) => drop(self.harvest_side(side, first)),
+            // Only one look: those that are in the first epoll stay in its list until a scan takes
+            // them.
+            (None, Some((fd, _))) => {
+                if linux::poll_now(fd, libc::POLLIN).is_ok_and(|ready| ready != 0) {
+                    self.activate_ready(number);
+                }
+            }
+            (None, None) => {}
         }
     }
 
@@ -73,43 +239,15 @@ impl State {
         }
     }
 
-    /// Queues what epoll says is ready.
-    pub(super) fn harvest(&mut self, first: RawFd) -> Result<()> {
-        let mut strangers = Vec::new();
-        for number in linux::ready(first, MOST).map_err(|_| Errno::BADF)? {
-            match number {
-                BELL => {}
-                READS | WRITES | EXCEPTS => {
-                    let side = self.sides.get(&number).map(AsRawFd::as_raw_fd);
-                    let found = side.map(|side| linux::ready(side, MOST));
-                    let found = found.and_then(Result::ok).unwrap_or_default();
-                    if found.iter().any(|number| !self.keys.contains_key(number)) {
-                        strangers.push(number);
-                    }
-                    for number in found {
-                        self.activate_ready(number);
-                    }
-                }
-                FILES => self.harvest_files(),
-                number => self.activate_ready(number),
-            }
+    /// Queues a knote to whose file something has happened, if it is what the knote is for.
+    fn activate_heard(&mut self, number: u64) {
+        if self.knote(number).is_some_and(Knote::is_true_in_memory) {
+            self.activate(number);
         }
-        for side in strangers {
-            // Without descriptors for it, it is tried again the next time.
-            let _ = self.make_anew(side, first);
-        }
-        Ok(())
     }
 
-    /// Queues those to whose files something has happened.
-    pub(super) fn harvest_files(&mut self) {
-        for number in self.hear() {
-            let key = self.keys.get(&number);
-            let knote = key.and_then(|key| self.knotes.get(key));
-            if knote.is_some_and(Knote::is_true_in_memory) {
-                self.activate(number);
-            }
-        }
+    fn knote(&self, number: u64) -> Option<&Knote> {
+        self.knotes.get(self.keys.get(&number)?)
     }
 
     /// Whether epoll does not know what a knote's number means by now, so that it is another file than the one
@@ -122,8 +260,13 @@ impl State {
         let (Some(epoll), Some((fd, events))) = (side, knote.watched()) else {
             return false;
         };
-        let again = linux::control(epoll.as_raw_fd(), Control::Modify, fd, events, knote.number);
-        again == Err(Errno(libc::ENOENT))
+        // Not by a modification, which would have epoll tell of it once more.
+        let is_stranger =
+            linux::control(epoll.as_raw_fd(), Control::Add, fd, events, knote.number).is_ok();
+        if is_stranger {
+            let _ = linux::control(epoll.as_raw_fd(), Control::Delete, fd, 0, 0);
+        }
+        is_stranger
     }
 
     /// The epoll of a side, which is in the first.
@@ -131,19 +274,36 @@ impl State {
         if let Some(epoll) = self.sides.get(&side) {
             return Ok(epoll.as_raw_fd());
         }
+        let epoll = self.new_side(side)?;
+        let fd = epoll.as_raw_fd();
+        self.put(side, epoll, first)?;
+        Ok(fd)
+    }
+
+    fn new_side(&self, side: u64) -> Result<OwnedFd> {
         let epoll = linux::epoll(libc::EPOLL_CLOEXEC)?;
+        if side == READS {
+            linux::control(epoll.as_raw_fd(), Control::Add, self.bell, 0, BELL)?;
+            for (fd, number) in self.clocks.fds() {
+                linux::control(epoll.as_raw_fd(), Control::Add, fd, libc::EPOLLIN, number)?;
+            }
+        }
+        Ok(epoll)
+    }
+
+    /// Puts the epoll of a side into the first. The one that there was stays there.
+    fn put(&mut self, side: u64, epoll: OwnedFd, first: RawFd) -> Result<Option<OwnedFd>> {
         linux::control(first, Control::Add, epoll.as_raw_fd(), libc::EPOLLIN, side)?;
-        Ok(self.sides.entry(side).or_insert(epoll).as_raw_fd())
+        Ok(self.sides.insert(side, epoll))
     }
 
     /// Something in an epoll belongs to a knote that is gone, and cannot be taken out of it.
     fn make_anew(&mut self, side: u64, first: RawFd) -> Result<()> {
-        let earlier = self.sides.remove(&side);
-        if let Some(earlier) = earlier {
+        let epoll = self.new_side(side)?;
+        if let Some(earlier) = self.put(side, epoll, first)? {
             // A forked child may have it open, so that closing it is not enough.
             let _ = linux::control(first, Control::Delete, earlier.as_raw_fd(), 0, 0);
         }
-        self.epoll_of(side, first)?;
         let keys: Vec<_> = self.knotes.keys().copied().collect();
         for key in keys {
             let Some(knote) = self.knotes.get_mut(&key) else {
@@ -152,7 +312,7 @@ impl State {
             if knote.side() == Some(side) {
                 knote.is_armed = false;
                 // One that was closed meanwhile is found out when it is looked at.
-                let _ = self.arm(key, first);
+                self.arm_again(key, first);
             }
         }
         Ok(())
@@ -169,6 +329,10 @@ impl State {
                 Some((fd, mask)) => (fd, mask, None),
                 None => return Ok(()),
             },
+            Source::Signal(_) => {
+                self.signals.insert(knote.number);
+                return Ok(());
+            }
             _ => return Ok(()),
         };
         if let Some(inotify) = self.files.open()? {
@@ -180,6 +344,9 @@ impl State {
             }
         }
         self.files.listen(fd, knote.number, mask)?;
+        if matches!(knote.source, Source::Descriptor(_)) {
+            self.files_read.insert(knote.number);
+        }
         if let Some(mask) = parent {
             // Without it there is less to tell: it may be nobody's to look into.
             let _ = self.files.listen_to_parent(fd, knote.number, mask);
@@ -188,8 +355,12 @@ impl State {
     }
 
     /// Takes in what has happened to files: the knotes that it concerns.
-    pub(super) fn hear(&mut self) -> Vec<u64> {
-        let heard = self.files.hear();
+    ///
+    /// # Errors
+    ///
+    /// Those of the calls that find out. What is known by then is looked at the next time.
+    pub(super) fn hear(&mut self) -> Result<Vec<u64>> {
+        let heard = self.files.hear()?;
         for heard in &heard {
             let key = self.keys.get(&heard.number);
             let knote = key.and_then(|key| self.knotes.get_mut(key));
@@ -198,19 +369,35 @@ impl State {
             };
             vnode.hear(heard);
         }
-        let numbers: BTreeSet<u64> = heard.iter().map(|heard| heard.number).collect();
+        let mut numbers = std::mem::take(&mut self.unexplained);
+        numbers.extend(heard.iter().map(|heard| heard.number));
+        let mut failed = None;
         for number in &numbers {
             let key = self.keys.get(number);
             let knote = key.and_then(|key| self.knotes.get_mut(key));
             let Some(Source::Vnode(vnode)) = knote.map(|knote| &mut knote.source) else {
                 continue;
             };
-            let was_moved = vnode.tell_apart();
-            if let (true, Some(mask)) = (was_moved, vnode.parent_mask()) {
-                let _ = self.files.listen_to_parent(vnode.fd(), *number, mask);
+            match (vnode.tell_apart(), vnode.parent_mask()) {
+                (Ok(true), Some(mask)) => {
+                    let _ = self.files.listen_to_parent(vnode.fd(), *number, mask);
+                }
+                (Ok(_), _) => {}
+                (Err(error), _) => {
+                    failed = Some(error);
+                    self.unexplained.insert(*number);
+                }
             }
         }
-        numbers.into_iter().collect()
+        match failed {
+            Some(error) => {
+                for number in numbers {
+                    self.activate(number);
+                }
+                Err(error)
+            }
+            None => Ok(numbers.into_iter().collect()),
+        }
     }
 
     /// Tells epoll of a knote's descriptor, or not to tell of it any more.
@@ -222,6 +409,7 @@ impl State {
             Some(side) => self.epoll_of(side, first)?,
             None => first,
         };
+        self.arm_clock(key, epoll)?;
         let Some(knote) = self.knotes.get_mut(&key) else {
             return Ok(());
         };
@@ -246,8 +434,37 @@ impl State {
             Err(Errno(libc::EPERM)) => Err(Errno(libc::EINVAL)),
             result => result,
         };
-        knote.is_armed = result.is_ok();
+        knote.is_armed = match result {
+            Ok(()) => true,
+            // It is as it was.
+            Err(error) => knote.is_armed && !error.says_closed(),
+        };
         result
+    }
+
+    /// As [`arm`](State::arm), if not now, then before the next scan.
+    pub(super) fn arm_again(&mut self, key: Key, first: RawFd) {
+        if self.arm(key, first).is_err() {
+            self.untold.push(key);
+        }
+    }
+
+    /// Has the timerfd of its clock expire for a timer that has none of its own.
+    fn arm_clock(&mut self, key: Key, epoll: RawFd) -> Result<()> {
+        let Some(Knote { source: Source::Timer(timer), number, .. }) = self.knotes.get(&key) else {
+            return Ok(());
+        };
+        let (Some((clock, deadline)), number) = (timer.shared_deadline(), *number) else {
+            return Ok(());
+        };
+        if let Some(fd) = self.clocks.open(clock)? {
+            let number = clocks::number(clock);
+            if let Err(error) = linux::control(epoll, Control::Add, fd, libc::EPOLLIN, number) {
+                self.clocks.close(clock);
+                return Err(error);
+            }
+        }
+        self.clocks.insert(clock, deadline, number)
     }
 
     pub(super) fn remove(&mut self, key: Key, first: RawFd) {
@@ -257,16 +474,20 @@ impl State {
             if knote.is_queued {
                 self.active.retain(|&queued| queued != number);
             }
-            let _ = self.arm(key, first);
+            if knote.watched().is_some() {
+                let _ = self.arm(key, first);
+            }
             self.keys.remove(&number);
             self.files.forget(number);
+            self.files_read.remove(&number);
+            self.signals.remove(&number);
             self.knotes.remove(&key);
         }
     }
 }
 
 impl Knote {
-    /// In which of the two it is; `None` for what is in the first epoll, or in none.
+    /// In which of the sides it is; `None` for what is in the first epoll, or in none.
     fn side(&self) -> Option<u64> {
         match &self.source {
             Source::Descriptor(descriptor) if !descriptor.is_file() => Some(match self.key.1 {
@@ -274,15 +495,17 @@ impl Knote {
                 abi::EVFILT_WRITE => WRITES,
                 _ => EXCEPTS,
             }),
+            // In one epoll, so that what happens one after the other is found in that order.
+            Source::Timer(_) | Source::Process(_) | Source::Empty(_) => Some(READS),
             _ => None,
         }
     }
 
-    fn watched(&self) -> Option<(RawFd, i32)> {
+    pub(super) fn watched(&self) -> Option<(RawFd, i32)> {
         match &self.source {
             Source::Descriptor(descriptor) => descriptor.watched(self.is_edge()),
             Source::Process(process) => Some((process.raw_fd(), libc::EPOLLIN | libc::EPOLLET)),
-            Source::Timer(timer) => Some((timer.raw_fd(), libc::EPOLLIN)),
+            Source::Timer(timer) => timer.raw_fd().map(|fd| (fd, libc::EPOLLIN)),
             Source::Empty(empty) => Some((empty.raw_fd(), libc::EPOLLIN)),
             Source::Signal(signal) => Some((signal.raw_fd(), libc::EPOLLIN)),
             Source::Operation(_) | Source::User(_) | Source::Vnode(_) => None,

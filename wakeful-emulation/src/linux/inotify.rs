@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::{Result, check, own};
+use super::{Errno, Result, again_if_interrupted, check, hidden, ioctl_int};
 
 #[derive(Debug)]
 pub(crate) struct Inotify(OwnedFd);
@@ -23,8 +23,7 @@ impl Inotify {
     /// `inotify_init1(IN_CLOEXEC | IN_NONBLOCK)`
     pub(crate) fn new() -> Result<Inotify> {
         // SAFETY: the call takes an integer.
-        let fd = check(unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) })?;
-        Ok(Inotify(own(fd)))
+        hidden(|| unsafe { libc::inotify_init1(libc::IN_CLOEXEC | libc::IN_NONBLOCK) }).map(Inotify)
     }
 
     pub(crate) fn fd(&self) -> &OwnedFd {
@@ -45,19 +44,33 @@ impl Inotify {
         unsafe { libc::inotify_rm_watch(self.0.as_raw_fd(), watch as _) };
     }
 
-    /// `read(fd)`—Some of the records that there are.
-    pub(crate) fn read(&self) -> Vec<Record> {
+    /// `read(fd)`—Some of the records that there are. It is asked first whether there are any: the program may have
+    /// changed the flags of a number that is not its own, so that a read would wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of ioctl(2) and read(2); the records are there still.
+    pub(crate) fn read(&self) -> Result<Vec<Record>> {
+        if ioctl_int(self.0.as_raw_fd(), libc::FIONREAD)? == 0 {
+            return Ok(Vec::new());
+        }
         let mut buffer = [0_u8; 16 * 1024];
         let (at, length) = (buffer.as_mut_ptr().cast(), buffer.len());
-        // SAFETY: the buffer is valid for writes of its length.
-        let read = unsafe { libc::read(self.0.as_raw_fd(), at, length) };
+        let read = again_if_interrupted(|| {
+            // SAFETY: the buffer is valid for writes of its length.
+            check(unsafe { libc::read(self.0.as_raw_fd(), at, length) } as i32)
+        });
+        let read = match read {
+            Err(Errno(libc::EAGAIN)) => 0,
+            read => read?,
+        };
         let mut rest = buffer.get(..usize::try_from(read).unwrap_or(0)).unwrap_or_default();
         let mut records = Vec::new();
         while let Some((record, length)) = Record::parse(rest) {
             records.push(record);
             rest = rest.get(length..).unwrap_or_default();
         }
-        records
+        Ok(records)
     }
 }
 

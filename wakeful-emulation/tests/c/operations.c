@@ -41,6 +41,48 @@ int main(void)
 	CHECK(kevent(kq, NULL, 0, &event, 1, &deadline) == 1);
 	CHECK(aio_return(&operation) == 7 && strcmp(in, out) == 0);
 
+	/* A list: an event for all, until all results are taken, and one for each that asks for it. */
+	{
+		struct aiocb second = operation;
+		struct aiocb *list[] = { &operation, &second };
+		struct sigevent all;
+		struct kevent events[4];
+		int i;
+		memset(&all, 0, sizeof all);
+		all.sigev_notify = SIGEV_KEVENT;
+		all.sigev_notify_kqueue = kq;
+		all.sigev_value.sival_ptr = list;
+		operation.aio_lio_opcode = second.aio_lio_opcode = LIO_READ;
+		operation.aio_sigevent.sigev_notify = SIGEV_NONE;
+		second.aio_sigevent.sigev_notify = SIGEV_KEVENT;
+		second.aio_sigevent.sigev_notify_kqueue = kq;
+		second.aio_sigevent.sigev_value.sival_ptr = out;
+		for (i = 0; i < 2; i++) {
+			int seen = 0;
+			CHECK(lio_listio(LIO_NOWAIT, list, 2, &all) == 0);
+			while (seen != 3) {
+				int count = kevent(kq, NULL, 0, events, 4, &deadline);
+				CHECK(count > 0);
+				while (count-- > 0) {
+					struct kevent *found = &events[count];
+					if (found->filter == EVFILT_LIO) {
+						CHECK(found->ident == (uintptr_t)list && found->udata == list);
+						CHECK((found->flags & EV_EOF) == 0);
+						seen |= 1;
+					} else {
+						CHECK(found->filter == EVFILT_AIO && found->udata == out);
+						CHECK(found->ident == (uintptr_t)&second);
+						seen |= 2;
+					}
+				}
+			}
+			CHECK(aio_return(&second) == 7);
+			CHECK(kevent(kq, NULL, 0, events, 4, &now) == 1 && events[0].filter == EVFILT_LIO);
+			CHECK(aio_return(&operation) == 7);
+			CHECK(kevent(kq, NULL, 0, events, 4, &now) == 0);
+		}
+	}
+
 	/* Nobody adds one by hand. */
 	EV_SET(&event, (uintptr_t)&operation, EVFILT_AIO, EV_ADD, 0, 0, NULL);
 	CHECK(kevent(kq, &event, 1, NULL, 0, &now) == -1);

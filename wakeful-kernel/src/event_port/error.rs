@@ -1,6 +1,9 @@
+use std::ffi::NulError;
+use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
-use std::path::PathBuf;
+
+use super::FilePath;
 
 /// What the slots of a port are taken by.
 const SLOTS: &str = "all of its slots are taken: retrieve events, dissociate what is not needed, or raise \
@@ -8,7 +11,7 @@ const SLOTS: &str = "all of its slots are taken: retrieve events, dissociate wha
 
 open_error! {
     /// A port could not be created.
-    PortCreateError: "port_create" {},
+    PortCreateError: "port_create",
     advice: |errno| match errno {
         libc::EMFILE => "this process is at its limit of open files: close some or raise RLIMIT_NOFILE",
         libc::EAGAIN => "there are as many ports as project.max-port-ids allows",
@@ -47,7 +50,7 @@ open_error! {
     /// A file could not be associated.
     AssociateFileError: "port_associate(PORT_SOURCE_FILE)" {
         /// Its path.
-        path: PathBuf,
+        path: FilePath,
     },
     advice: |errno| match errno {
         libc::EINVAL => "ask for ACCESS, MODIFIED, ATTRIB and TRUNC only; the others are always told",
@@ -61,7 +64,7 @@ open_error! {
     /// A file could not be dissociated.
     DissociateFileError: "port_dissociate(PORT_SOURCE_FILE)" {
         /// Its path.
-        path: PathBuf,
+        path: FilePath,
     },
     advice: |errno| match errno {
         libc::ENOENT => "it is not associated: retrieving its event has ended that",
@@ -72,7 +75,7 @@ open_error! {
 
 open_error! {
     /// An event could not be sent.
-    SendError: "port_send" {},
+    SendError: "port_send",
     advice: |errno| if errno == libc::EAGAIN { SLOTS } else { "" }
 }
 
@@ -87,8 +90,8 @@ pub struct SendNError {
     pub source: io::Error,
 }
 
-impl std::fmt::Display for SendNError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for SendNError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "port_sendn, sent {}: {}", self.sent, self.source)
     }
 }
@@ -117,34 +120,71 @@ open_error! {
 
 open_error! {
     /// No event came, or a signal interrupted the wait.
-    GetError: "port_get" {},
+    GetError: "port_get",
     advice: |errno| if errno == libc::ETIME { "nothing happened in that time" } else { "" }
 }
 
 impl GetError {
     /// Whether nothing happened in the time.
     pub fn is_timeout(&self) -> bool {
-        self.source.raw_os_error() == Some(libc::ETIME)
+        self.0.raw_os_error() == Some(libc::ETIME)
     }
 }
 
 open_error! {
     /// The wait failed, or a signal interrupted it.
-    GetNError: "port_getn" {
-        /// Room for events.
-        capacity: usize,
-    },
+    GetNError: "port_getn",
     advice: |errno| match errno {
         libc::EINVAL => "there must be room for one event at least, and for as many as are wanted",
         _ => "",
     }
 }
 
-open_error! {
-    /// A file object could not be made of this path.
-    FileObjError: "stat" {
+/// A file object could not be made of a path.
+#[derive(Debug)]
+pub enum FileObjError {
+    /// The path contains a zero byte, which no C string can.
+    InvalidPath {
         /// The path.
-        path: PathBuf,
+        path: FilePath,
+        /// Where the zero is.
+        source: NulError,
+    },
+    /// `stat` or `lstat` failed.
+    Stat {
+        /// The path.
+        path: FilePath,
+        /// The operating system's error, untouched.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for FileObjError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FileObjError::InvalidPath { path, .. } => {
+                write!(f, "path {path:?} contains a zero byte")
+            }
+            FileObjError::Stat { path, source } => write!(f, "stat, path {path:?}: {source}"),
+        }
+    }
+}
+
+impl std::error::Error for FileObjError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            FileObjError::InvalidPath { source, .. } => Some(source),
+            FileObjError::Stat { source, .. } => Some(source),
+        }
+    }
+}
+
+impl From<FileObjError> for io::Error {
+    fn from(error: FileObjError) -> io::Error {
+        match error {
+            FileObjError::InvalidPath { .. } => io::Error::new(io::ErrorKind::InvalidInput, error),
+            FileObjError::Stat { source, .. } => source,
+        }
     }
 }
 
@@ -152,28 +192,44 @@ open_error! {
     /// The times of a file could not be looked at again.
     RefreshError: "stat" {
         /// The path.
-        path: PathBuf,
+        path: FilePath,
     }
 }
 
-/// The file object of an event is not known to its port.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ExtractFileObjError {
-    /// Its address.
-    pub object: usize,
+/// A file event carries no [`FileObj`](super::FileObj).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExtractFileObjError {
+    /// The port holds no file object for the event: the association was made by the raw
+    /// `port_associate`, not by [`EventPort::associate_file`](super::EventPort::associate_file).
+    /// [`PortEvent::object`](super::PortEvent::object) is the address that the raw call was given.
+    NullPointer,
+    /// The name of the file object contains a zero byte. No method of this crate returns it: a
+    /// [`FileObj`](super::FileObj) is not made of such a path.
+    InvalidPath(NulError),
 }
 
-impl std::fmt::Display for ExtractFileObjError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "the file object at {:#x} was not associated by EventPort::associate_file: look at PortEvent::object",
-            self.object
-        )
+impl fmt::Display for ExtractFileObjError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ExtractFileObjError::NullPointer => f.write_str(
+                "the port holds no file object for this event, which was associated by the raw \
+                 port_associate; read PortEvent::object instead",
+            ),
+            ExtractFileObjError::InvalidPath(source) => {
+                write!(f, "the name of the file object contains a zero byte: {source}")
+            }
+        }
     }
 }
 
-impl std::error::Error for ExtractFileObjError {}
+impl std::error::Error for ExtractFileObjError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ExtractFileObjError::NullPointer => None,
+            ExtractFileObjError::InvalidPath(source) => Some(source),
+        }
+    }
+}
 
 open_error! {
     /// A timer could not be made, or set.

@@ -239,7 +239,7 @@ impl PortEvent {
     /// It was not associated through [`EventPort`](super::EventPort), but by the raw call.
     pub fn as_file_obj(&self) -> Result<Option<FileObj>, ExtractFileObjError> {
         match (self.source, &self.file) {
-            (EventSource::File, None) => Err(ExtractFileObjError { object: self.object }),
+            (EventSource::File, None) => Err(ExtractFileObjError::NullPointer),
             (_, file) => Ok(file.clone()),
         }
     }

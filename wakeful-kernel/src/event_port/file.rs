@@ -3,10 +3,10 @@ use std::fmt;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{FileObjError, RefreshError};
+use super::{FileObjError, FilePath, RefreshError};
 use crate::sys::event_port as sys;
 
 /// `file_obj_t`—A file to watch, with the times at which it was read, written and changed last, as far as is known.
@@ -19,7 +19,7 @@ pub struct FileObj {
 }
 
 struct Inner {
-    path: PathBuf,
+    path: FilePath,
     is_followed: bool,
     /// Not moved as long as it lives. The kernel reads it when it is associated, and knows it by its address.
     object: Mutex<sys::file_obj>,
@@ -37,9 +37,10 @@ impl FileObj {
     ///
     /// # Errors
     ///
-    /// Those of stat(2); `InvalidInput` for a path with a zero in it.
-    pub fn new<'a>(path: impl Into<&'a Path>) -> Result<FileObj, FileObjError> {
-        FileObj::of(path.into(), true)
+    /// [`FileObjError::Stat`]: those of stat(2); [`FileObjError::InvalidPath`]: the path contains a
+    /// zero byte.
+    pub fn new(path: impl AsRef<Path>) -> Result<FileObj, FileObjError> {
+        FileObj::of(path.as_ref(), true)
     }
 
     /// `lstat(path)`—Of a symbolic link itself.
@@ -47,25 +48,28 @@ impl FileObj {
     /// # Errors
     ///
     /// As [`new`](FileObj::new).
-    pub fn new_nofollow<'a>(path: impl Into<&'a Path>) -> Result<FileObj, FileObjError> {
-        FileObj::of(path.into(), false)
+    pub fn new_nofollow(path: impl AsRef<Path>) -> Result<FileObj, FileObjError> {
+        FileObj::of(path.as_ref(), false)
     }
 
     fn of(path: &Path, is_followed: bool) -> Result<FileObj, FileObjError> {
-        let made = times(path, is_followed).and_then(|times| {
-            let name = CString::new(path.as_os_str().as_bytes())
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-            let [fo_atime, fo_mtime, fo_ctime] = times;
-            let fo_name = name.as_ptr().cast_mut();
-            let object = sys::file_obj { fo_atime, fo_mtime, fo_ctime, fo_pad: [0; 3], fo_name };
-            let (object, path) = (Mutex::new(object), path.to_owned());
-            Ok(FileObj { inner: Arc::new(Inner { path, is_followed, object, _name: name }) })
-        });
-        made.map_err(|source| FileObjError { path: path.to_owned(), source })
+        let name = match CString::new(path.as_os_str().as_bytes()) {
+            Ok(name) => name,
+            Err(source) => return Err(FileObjError::InvalidPath { path: path.into(), source }),
+        };
+        let [fo_atime, fo_mtime, fo_ctime] = match times(path, is_followed) {
+            Ok(times) => times,
+            Err(source) => return Err(FileObjError::Stat { path: path.into(), source }),
+        };
+        let fo_name = name.as_ptr().cast_mut();
+        let object = sys::file_obj { fo_atime, fo_mtime, fo_ctime, fo_pad: [0; 3], fo_name };
+        let (object, path) = (Mutex::new(object), path.into());
+        Ok(FileObj { inner: Arc::new(Inner { path, is_followed, object, _name: name }) })
     }
 
-    /// The path that it was made of.
-    pub fn path(&self) -> &Path {
+    /// Returns the path of which the object was made: a [`Path`] with
+    /// [`as_str`](FilePath::as_str).
+    pub fn path(&self) -> &FilePath {
         &self.inner.path
     }
 
@@ -82,7 +86,7 @@ impl FileObj {
     /// Those of stat(2): the file may be gone.
     pub fn refresh(&mut self) -> Result<(), RefreshError> {
         let times = times(self.path(), self.inner.is_followed)
-            .map_err(|source| RefreshError { path: self.path().to_owned(), source })?;
+            .map_err(|source| RefreshError { path: self.path().clone(), source })?;
         let mut object = self.inner.object.lock().unwrap_or_else(PoisonError::into_inner);
         [object.fo_atime, object.fo_mtime, object.fo_ctime] = times;
         Ok(())

@@ -56,6 +56,7 @@ mod aio;
 mod error;
 mod events;
 mod file;
+mod path;
 mod timer;
 
 use std::collections::HashMap;
@@ -66,6 +67,11 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+pub use libc::{
+    POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDBAND, POLLRDNORM, POLLWRBAND,
+    POLLWRNORM,
+};
+
 pub use self::error::{
     AlertError, AssociateFdError, AssociateFileError, DissociateFdError, DissociateFileError,
     ExtractFileObjError, FileObjError, GetError, GetNError, PortCreateError, RefreshError,
@@ -73,10 +79,17 @@ pub use self::error::{
 };
 pub use self::events::{EventSource, FileEvents, PollEvents, PortEvent, RawEvent};
 pub use self::file::FileObj;
+pub use self::path::FilePath;
 pub use self::timer::{Clock, Timer};
 use crate::aio::Operations;
 use crate::error::check;
 pub use crate::sys::event_port as sys;
+pub use crate::sys::event_port::{
+    FILE_ACCESS, FILE_ATTRIB, FILE_DELETE, FILE_EXCEPTION, FILE_MODIFIED, FILE_NOFOLLOW,
+    FILE_RENAME_FROM, FILE_RENAME_TO, FILE_TRUNC, MOUNTEDOVER, PORT_SOURCE_AIO, PORT_SOURCE_ALERT,
+    PORT_SOURCE_FD, PORT_SOURCE_FILE, PORT_SOURCE_MQ, PORT_SOURCE_TIMER, PORT_SOURCE_USER,
+    UNMOUNTED,
+};
 
 /// `port_create()`—A queue of events.
 ///
@@ -120,7 +133,7 @@ impl EventPort {
     /// `EMFILE`; `EAGAIN`: project.max-port-ids is reached.
     #[doc(alias = "port_create")]
     pub fn new() -> Result<EventPort, PortCreateError> {
-        let fd = sys::create_cloexec().map_err(|source| PortCreateError { source })?;
+        let fd = sys::create_cloexec().map_err(PortCreateError)?;
         Ok(EventPort { fd, files: Mutex::default(), operations: OnceLock::new() })
     }
 
@@ -207,7 +220,7 @@ impl EventPort {
         }
         result
             .map(drop)
-            .map_err(|source| AssociateFileError { path: file_obj.path().to_owned(), source })
+            .map_err(|source| AssociateFileError { path: file_obj.path().clone(), source })
     }
 
     /// `port_dissociate(self, PORT_SOURCE_FILE, file_obj)`—Waits for it no more, and drops an event that was not
@@ -220,7 +233,7 @@ impl EventPort {
         let mut files = self.files();
         let address = file_obj.address();
         self.end_file(address)
-            .map_err(|source| DissociateFileError { path: file_obj.path().to_owned(), source })?;
+            .map_err(|source| DissociateFileError { path: file_obj.path().clone(), source })?;
         self.seen(&mut files, address);
         Ok(())
     }
@@ -254,7 +267,7 @@ impl EventPort {
         // SAFETY: the user is a number.
         check(unsafe { sys::port_send(self.as_raw_fd(), events, user as *mut _) })
             .map(drop)
-            .map_err(|source| SendError { source })
+            .map_err(SendError)
     }
 
     /// `port_sendn(ports, errors, n, events, user)`—Queues an event in each of several ports, with one call.
@@ -335,7 +348,7 @@ impl EventPort {
         let (list, timeout) = (std::ptr::null_mut(), std::ptr::null_mut());
         // SAFETY: the list is empty, the count valid, and the timeout null.
         check(unsafe { sys::port_getn(self.as_raw_fd(), list, 0, &mut count, timeout) })
-            .map_err(|source| GetNError { capacity: 0, source })?;
+            .map_err(GetNError)?;
         Ok(count as usize)
     }
 
@@ -349,10 +362,10 @@ impl EventPort {
         let mut raw = Vec::with_capacity(1);
         // port_get itself would leave the event unwritten when the timeout is zero.
         let got = self.get_some_raw(&mut raw, 1, 1, timeout);
-        got.map_err(|GetNError { source, .. }| GetError { source })?;
+        got.map_err(|GetNError(source)| GetError(source))?;
         match raw.pop() {
             Some(event) => Ok(self.event(event)),
-            None => Err(GetError { source: io::Error::from_raw_os_error(libc::ETIME) }),
+            None => Err(GetError(io::Error::from_raw_os_error(libc::ETIME))),
         }
     }
 
@@ -424,8 +437,7 @@ impl EventPort {
     ) -> Result<usize, GetNError> {
         let room = events.spare_capacity_mut();
         let capacity = room.len().min(max);
-        let error = |source| GetNError { capacity, source };
-        let invalid = || error(io::Error::from_raw_os_error(libc::EINVAL));
+        let invalid = || GetNError(io::Error::from_raw_os_error(libc::EINVAL));
         // With no room the call would count, and without wanting something answer at once.
         if capacity == 0 || wanted == 0 || wanted > capacity {
             return Err(invalid());
@@ -442,7 +454,7 @@ impl EventPort {
             Ok(_) => {}
             // What there was until then is there.
             Err(error) if error.raw_os_error() == Some(libc::ETIME) => {}
-            Err(source) => return Err(error(source)),
+            Err(error) => return Err(GetNError(error)),
         }
         let count = (count as usize).min(capacity);
         // SAFETY: the kernel has written so many structs behind the present length.

@@ -28,7 +28,7 @@ mod perform;
 
 pub use aligned::AlignedBuffer;
 pub use buffer::Buffer;
-pub use completion::{Completed, Key, Reason, Rejected, RejectedChain};
+pub use completion::{Completed, Key, Keys, Reason, Rejected, RejectedChain};
 pub use fixed::{FixedBuffer, FixedBuffers};
 pub use metadata::{Kind, Metadata, Time};
 pub use open::OpenOptions;

@@ -6,7 +6,10 @@ use crate::sys;
 
 operation_error! {
     /// An eventfd could not be created.
-    EventFdError: "eventfd"
+    EventFdError: "eventfd", advice: |_, errno| match errno {
+        libc::EPERM => "a sandbox refuses eventfds",
+        _ => "",
+    }
 }
 
 operation_error! {
@@ -97,6 +100,12 @@ impl EventFd {
         // SAFETY: the call succeeded, so `fd` is an open descriptor that nothing else owns.
         let fd = unsafe { OwnedFd::from_raw_fd(fd) };
         Ok(EventFd { fd })
+    }
+
+    /// Moves it to a high number; see [`descriptor::into_high_number`].
+    #[must_use]
+    pub fn into_high_number(self) -> EventFd {
+        EventFd { fd: descriptor::into_high_number(self.fd) }
     }
 
     /// `read(self, &value, 8)`—Takes the counter (or one of it), leaving zero (or one less).

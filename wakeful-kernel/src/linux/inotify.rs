@@ -16,6 +16,7 @@ operation_error! {
     InotifyError: "inotify_init1", advice: |_, errno| match errno {
         libc::EMFILE => "the user's limit in /proc/sys/fs/inotify/max_user_instances, or this \
             process's limit of open files, is reached",
+        libc::EPERM => "a sandbox refuses inotify",
         _ => "",
     }
 }

@@ -12,6 +12,10 @@ operation_error! {
     SignalFdError: "signalfd" {
         /// The signals it was to take.
         signals: Vec<i32>,
+    },
+    advice: |_, errno| match errno {
+        libc::EPERM => "a sandbox refuses signalfds",
+        _ => "",
     }
 }
 

@@ -14,7 +14,10 @@ operation_error! {
         /// The clock it was to run on.
         clock: Clock,
     },
-    advice: |_, errno| match errno {
+    advice: |error, errno| match errno {
+        libc::EPERM if !matches!(error.clock, Clock::BootAlarm | Clock::RealtimeAlarm) => {
+            "a sandbox refuses timerfds"
+        }
         libc::EPERM => "the alarm clocks wake the machine from suspend, which needs CAP_WAKE_ALARM",
         _ => "",
     }

@@ -1,20 +1,12 @@
-use libc::{c_int, c_long, c_uint, c_ulong, sigset_t};
+// Everything else that a program for this kernel takes from libc, so that this module can stand in
+// its place. What is declared below shadows libc's.
+#[doc(no_inline)]
+pub use libc::*;
 
-pub use libc::{
-    eventfd, inotify_add_watch, inotify_event, inotify_init1, itimerspec, signalfd,
-    signalfd_siginfo, timerfd_create, timerfd_gettime, timerfd_settime, waitid,
+pub use super::epoll::{
+    EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, epoll_create, epoll_create1,
+    epoll_ctl, epoll_event, epoll_pwait, epoll_wait,
 };
-
-/// `struct epoll_event`: readiness bits and 64 bits of the caller's. Packed on x86-64 alone.
-#[repr(C)]
-#[cfg_attr(target_arch = "x86_64", repr(packed))]
-#[derive(Clone, Copy, Debug)]
-pub struct epoll_event {
-    /// What to wait for, or what happened.
-    pub events: u32,
-    /// The caller's, echoed in every event.
-    pub data: u64,
-}
 
 /// `struct epoll_params` (Linux 6.9): how a wait busy-polls the network devices.
 #[repr(C)]
@@ -40,14 +32,6 @@ pub struct kernel_timespec {
     pub tv_nsec: i64,
 }
 
-/// Add a descriptor to the interest list.
-pub const EPOLL_CTL_ADD: c_int = 1;
-/// Remove a descriptor from the interest list.
-pub const EPOLL_CTL_DEL: c_int = 2;
-/// Replace the events and the data of a descriptor.
-pub const EPOLL_CTL_MOD: c_int = 3;
-/// `epoll_create1`: close the descriptor at exec.
-pub const EPOLL_CLOEXEC: c_int = libc::EPOLL_CLOEXEC;
 /// `ioctl`: set the [`epoll_params`].
 pub const EPIOCSPARAMS: c_uint = if IOCTL_IS_GENERIC { 0x4008_8a01 } else { 0x8008_8a01 };
 /// `ioctl`: get the [`epoll_params`].
@@ -79,30 +63,8 @@ pub const KERNEL_SIGSET_SIZE: usize = if cfg!(any(
 };
 
 unsafe extern "C" {
-    /// `int epoll_create(int size)`: superseded by [`epoll_create1`]; `size` must be positive.
-    pub fn epoll_create(size: c_int) -> c_int;
-    /// `int epoll_create1(int flags)`
-    pub fn epoll_create1(flags: c_int) -> c_int;
-    /// `int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)`
-    pub fn epoll_ctl(epfd: c_int, op: c_int, fd: c_int, event: *mut epoll_event) -> c_int;
-    /// `int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)`
-    pub fn epoll_wait(
-        epfd: c_int,
-        events: *mut epoll_event,
-        maxevents: c_int,
-        timeout_ms: c_int,
-    ) -> c_int;
     /// `int inotify_rm_watch(int fd, int wd)`: libc has another type for `wd` on Android.
     pub fn inotify_rm_watch(fd: c_int, wd: c_int) -> c_int;
-    /// `int epoll_pwait(int epfd, struct epoll_event *events, int maxevents, int timeout,
-    /// const sigset_t *sigmask)`
-    pub fn epoll_pwait(
-        epfd: c_int,
-        events: *mut epoll_event,
-        maxevents: c_int,
-        timeout_ms: c_int,
-        sigmask: *const sigset_t,
-    ) -> c_int;
 }
 
 /// `int epoll_pwait2(int epfd, struct epoll_event *events, int maxevents,
@@ -182,7 +144,7 @@ mod tests {
     fn declarations_agree_with_libc() {
         assert_eq!(size_of::<epoll_event>(), size_of::<libc::epoll_event>());
         assert_eq!(
-            std::mem::offset_of!(epoll_event, data),
+            std::mem::offset_of!(epoll_event, u64),
             std::mem::offset_of!(libc::epoll_event, u64)
         );
         assert_eq!(EPOLL_CTL_ADD, libc::EPOLL_CTL_ADD);

@@ -2,19 +2,27 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
+#[cfg(not(illumos_epoll))]
 use std::os::unix::net::UnixDatagram;
+#[cfg(not(illumos_epoll))]
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use wakeful_kernel::descriptor::into_high_number;
 use wakeful_kernel::epoll::{Epoll, Flags};
+#[cfg(not(illumos_epoll))]
 use wakeful_kernel::linux::EventFd;
 use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
+#[cfg(not(illumos_epoll))]
+use crate::EdgeRule;
 use crate::event::Event;
 use crate::interruptions;
-use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
+#[cfg(illumos_epoll)]
+use crate::platform::{EPOLL_EDGE_RULE, Oneshots, WakeObject};
+use crate::{Backend, Capabilities, Interest, Support, Token, Trigger};
 
 /// What the waker's eventfd is registered with.
 ///
@@ -27,11 +35,21 @@ const EVENTFD_TOKEN: Token = Token(0xfd57_a3e1_9c44_b2d3_u64 as usize);
 pub(crate) struct EpollAdapter {
     epoll: Epoll,
     wake: WakeObject,
+    #[cfg(illumos_epoll)]
+    oneshots: Oneshots,
 }
+
+#[cfg(not(illumos_epoll))]
+const EPOLL_EDGE_RULE: EdgeRule = EdgeRule::EveryChange;
 
 impl EpollAdapter {
     pub(super) fn new() -> io::Result<EpollAdapter> {
-        Ok(EpollAdapter { epoll: Epoll::new()?, wake: WakeObject::default() })
+        Ok(EpollAdapter {
+            epoll: Epoll::new()?,
+            wake: WakeObject::default(),
+            #[cfg(illumos_epoll)]
+            oneshots: Oneshots::default(),
+        })
     }
 
     /// When a source may interrupt waits.
@@ -72,37 +90,35 @@ impl EpollAdapter {
         }
         Ok(())
     }
-
-    /// The caller's token is the waker's.
-    #[cold]
-    fn give_token_up(&self, operation: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        self.wake.switch(&self.epoll)?;
-        operation()
-    }
 }
 
 impl Adapter for EpollAdapter {
     #[inline]
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        let operation = move || Ok(self.epoll.add_raw(fd, flags(interest), token)?);
-        if token == EVENTFD_TOKEN {
-            return self.give_token_up(operation);
-        }
-        operation()
+        self.epoll.add_raw(fd, flags(interest), token)?;
+        #[cfg(illumos_epoll)]
+        self.oneshots.registered(fd, interest);
+        Ok(())
     }
 
     #[inline]
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        let operation = move || Ok(self.epoll.modify_raw(fd, flags(interest), token)?);
-        if token == EVENTFD_TOKEN {
-            return self.give_token_up(operation);
+        let result = self.epoll.modify_raw(fd, flags(interest), token);
+        #[cfg(illumos_epoll)]
+        if self.oneshots.reregistered(fd, interest, &result) {
+            return Ok(self.epoll.add_raw(fd, flags(interest), token)?);
         }
-        operation()
+        Ok(result?)
     }
 
     #[inline]
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
-        Ok(self.epoll.delete_raw(fd)?)
+        let result = self.epoll.delete_raw(fd);
+        #[cfg(illumos_epoll)]
+        if self.oneshots.deregistered(fd, &result) {
+            return Ok(());
+        }
+        Ok(result?)
     }
 
     /// `EPOLL_CTL_MOD` allocates nothing; and with a token that it has already, nothing else is called.
@@ -130,6 +146,15 @@ impl Adapter for EpollAdapter {
         self.wake.wake(&self.epoll)
     }
 
+    #[inline]
+    fn needs_token(&self, token: Token) -> bool {
+        token == EVENTFD_TOKEN
+    }
+
+    fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
+        self.wake.switch(&self.epoll, has_woken)
+    }
+
     fn descriptor(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
@@ -141,13 +166,14 @@ impl Adapter for EpollAdapter {
             level: Support::Native,
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
-            edge_rule: EdgeRule::EveryChange,
+            edge_rule: EPOLL_EDGE_RULE,
+            edge_recheck: None,
             timeout_resolution: wakeful_kernel::epoll::resolution(),
             nests: true,
             scales: true,
-            forgets_closed: true,
+            forgets_closed: !cfg!(illumos_epoll),
             priority: true,
-            regular_files: false,
+            regular_files: cfg!(illumos_epoll),
         }
     }
 }
@@ -179,6 +205,7 @@ fn flags(interest: Interest) -> Flags {
 /// of a caller can ask for that bit, so its event is told from theirs without a token. It is not the
 /// first form because its wake-ups take longer: epoll_ctl holds the mutex for which the woken thread
 /// waits.
+#[cfg(not(illumos_epoll))]
 #[derive(Debug, Default)]
 struct WakeObject {
     eventfd: OnceLock<EventFd>,
@@ -186,6 +213,7 @@ struct WakeObject {
     creation: Mutex<()>,
 }
 
+#[cfg(not(illumos_epoll))]
 impl WakeObject {
     #[inline]
     fn exists(&self) -> bool {
@@ -222,13 +250,14 @@ impl WakeObject {
             // Some sandboxes have none. If it was for want of descriptors, the socket will say so too.
             return self.create_socket(epoll);
         };
+        let eventfd = eventfd.into_high_number();
         epoll.add(&eventfd, Flags::IN | Flags::EDGE, EVENTFD_TOKEN)?;
         let _ = self.eventfd.set(eventfd);
         Ok(())
     }
 
     fn create_socket(&self, epoll: &Epoll) -> io::Result<()> {
-        let socket = UnixDatagram::unbound()?;
+        let socket = UnixDatagram::from(into_high_number(UnixDatagram::unbound()?.into()));
         epoll.add(&socket, Flags::ONESHOT, 0)?;
         let _ = self.socket.set(socket);
         Ok(())
@@ -236,16 +265,18 @@ impl WakeObject {
 
     /// Takes the second form.
     ///
-    /// A wake-up by the first form that is under way is not lost: either it comes after the deletion,
-    /// and then finds the socket and wakes again; or before, and then the wake-up made here stands
-    /// in for it.
-    fn switch(&self, epoll: &Epoll) -> io::Result<()> {
+    /// A wake-up by the first form that is under way is not lost: either its waker finds the socket and wakes
+    /// again, or it had woken before `has_woken` looked, and then the wake-up made here stands in for it. If
+    /// nobody had, no wait is ended.
+    fn switch(&self, epoll: &Epoll, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
         let _creation = self.creation.lock().unwrap_or_else(PoisonError::into_inner);
         if self.socket.get().is_none() {
             self.create_socket(epoll)?;
             if let Some(eventfd) = self.eventfd.get() {
                 epoll.delete(eventfd)?;
-                self.wake_socket(epoll)?;
+                if has_woken() {
+                    self.wake_socket(epoll)?;
+                }
             }
         }
         Ok(())

@@ -1,9 +1,11 @@
 //! Event ports: an association for each registration, made again after each event.
 //!
-//! The kernel tells of a descriptor once, if it is ready or when it gets so, and then not until it is associated again.
-//! For a level that is done before the next wait; for an edge when the source was drained (see [`rearm`]), and, for what was
-//! not reported yet, before the next wait as well; for a one-shot when it is registered anew.
+//! The kernel tells of a descriptor once, if it is ready or when it gets so, and then not until it
+//! is associated again. For a level that is done before the next wait; for an edge when the source
+//! was drained (see [`rearm`]), and, for what was not reported yet, before the next wait as well;
+//! for a one-shot when it is registered anew.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
@@ -13,15 +15,18 @@ use std::time::{Duration, Instant};
 
 use wakeful_kernel::descriptor::Identity;
 use wakeful_kernel::event_port::{EventPort, EventSource, PollEvents, RawEvent};
+use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
-use super::rearming::{Table, Wanted};
+use super::nesting::Node;
+use super::rearming::{LONGEST, Rechecked, Table, Wanted};
 use crate::event::Event;
 use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 
 pub(crate) struct EventPortAdapter {
+    node: Node,
     port: EventPort,
     state: Mutex<State>,
     /// What the kernel fills, reused from wait to wait; locked for the length of a wait.
@@ -34,22 +39,30 @@ pub(crate) struct EventPortAdapter {
     _enrolment: Enrolment,
 }
 
-#[derive(Default)]
 struct State {
     table: Table,
     /// Those that were reported, and are to be looked at before the next wait.
     reported: Vec<RawFd>,
+    /// A wait is under way, of which the kernel knows how long it may last.
+    is_waiting: bool,
 }
 
-/// What a wake-up comes with. It tells them from nothing: the program sends nothing else.
+/// What a wake-up comes with.
 const WAKE: i32 = 1;
+/// What a wait is begun anew by, because a registration is to be rechecked earlier.
+const RECHECK: i32 = 2;
 
 impl EventPortAdapter {
     pub(super) fn new() -> io::Result<Arc<EventPortAdapter>> {
         let port = EventPort::new()?;
         Ok(Arc::new_cyclic(|itself| EventPortAdapter {
+            node: Node::new(port.as_raw_fd()),
             port,
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                table: Table::new(None),
+                reported: Vec::new(),
+                is_waiting: false,
+            }),
             found: Mutex::default(),
             wakes: AtomicUsize::new(0),
             is_lent: AtomicBool::new(false),
@@ -76,22 +89,33 @@ impl EventPortAdapter {
             return Ok(());
         };
         table.dissociated(fd, generation);
-        Err(portable(error.into()))
+        Err(self.portable(fd, error.into()))
+    }
+
+    /// Errors as the other backends have them.
+    fn portable(&self, fd: RawFd, error: io::Error) -> io::Error {
+        let errno = match error.raw_os_error() {
+            Some(libc::EBADFD) => libc::EBADF,
+            // A port in a port that is in it.
+            Some(libc::EINVAL) if fd != self.port.as_raw_fd() => libc::ELOOP,
+            _ => return error,
+        };
+        io::Error::from_raw_os_error(errno)
     }
 
     /// What was reported is waited for again, as far as it is to be.
     fn associate_reported(&self, state: &mut State) {
-        let State { table, reported } = state;
+        let State { table, reported, .. } = state;
         for fd in reported.drain(..) {
             // One that was closed has nothing to tell.
             let _ = self.associate(table, fd);
         }
     }
 
-    /// The port is to be readable if the next wait would find something. It may be so in vain: what is ready now may
-    /// have been drained by then.
+    /// The port is to be readable if the next wait would find something. It may be so in vain: what
+    /// is ready now may have been drained by then.
     fn show(&self, state: &mut State) {
-        let State { table, reported } = state;
+        let State { table, reported, .. } = state;
         for &fd in reported.iter() {
             let _ = self.associate(table, fd);
         }
@@ -102,21 +126,35 @@ impl EventPortAdapter {
     fn take(&self, found: &[RawEvent], events: &mut Vec<Event>) -> bool {
         let mut woken = false;
         let mut state = self.state();
-        let State { table, reported } = &mut *state;
+        state.is_waiting = false;
+        let State { table, reported, .. } = &mut *state;
+        // They are known by their generations, and generations do not come again.
+        let now = asked_again(table, found);
         for event in found {
             if event.source() != EventSource::Fd {
-                woken = true;
+                woken |= event.events() == WAKE;
                 self.wakes.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
             let (fd, generation) = (event.object() as RawFd, event.user() as u64);
             table.dissociated(fd, generation);
-            if events.len() == events.capacity() {
-                // There was room for it among the wake-ups only: it is put back, and comes again.
+            let ready = match now.get(&generation) {
+                Some(&ready) if ready.contains(Readiness::NVAL) => {
+                    if table.forget_current(fd, generation) {
+                        self.left(fd);
+                    }
+                    continue;
+                }
+                Some(&ready) => ready,
+                None => readiness(event.events()),
+            };
+            if ready.is_empty() || events.len() == events.capacity() {
+                // It is over by now, or there was room for it among the wake-ups only: it is put
+                // back, and comes again.
                 let _ = self.associate(table, fd);
                 continue;
             }
-            if let Some(event) = table.take(fd, generation, readiness(event.events())) {
+            if let Some(event) = table.take(fd, generation, ready) {
                 events.push(event);
                 reported.push(fd);
             }
@@ -126,35 +164,122 @@ impl EventPortAdapter {
         }
         woken
     }
-}
 
-impl Adapter for EventPortAdapter {
-    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+    fn insert(&self, fd: RawFd, token: Token, interest: Interest, is_bare: bool) -> io::Result<()> {
         let identity = Identity::of(fd)?;
         if identity.is_regular_file_or_directory() {
             // Such a file is always ready, which would make every wait return at once.
             return Err(io::Error::from_raw_os_error(libc::EPERM));
         }
         let mut state = self.state();
-        state.table.insert(fd, identity, token, interest)?;
-        if let Err(error) = self.associate(&mut state.table, fd) {
-            let _ = state.table.remove(fd);
+        self.forget_closed(&mut state, fd);
+        self.node.enter(fd)?;
+        let inserted = state.table.insert(fd, identity, token, interest, is_bare);
+        if let Err(error) = inserted.and_then(|()| self.associate(&mut state.table, fd)) {
+            self.node.leave(fd);
+            if error.raw_os_error() != Some(libc::EEXIST) {
+                state.table.forget(fd);
+            }
             return Err(error);
         }
         rearm::enter(fd, self.rearm_target());
         Ok(())
     }
 
+    /// An earlier file's registration by this number has ended if the number means another by now,
+    /// or nothing.
+    fn forget_closed(&self, state: &mut State, fd: RawFd) {
+        if state.table.forget_closed(fd) {
+            self.left(fd);
+        }
+    }
+
+    /// A registration has ended.
+    fn left(&self, fd: RawFd) {
+        rearm::leave(fd, &self.rearm_target());
+        self.node.leave(fd);
+    }
+
+    /// Before a wait: rechecks, and has the kernel wait for all that it is to wait for. Answers how
+    /// long the wait may last.
+    fn begin_wait(&self, events: &mut Vec<Event>) -> Option<Duration> {
+        let mut state = self.state();
+        let Rechecked { changed, closed } = state.table.recheck(events);
+        for fd in closed {
+            self.left(fd);
+        }
+        self.associate_reported(&mut state);
+        for fd in changed {
+            // One that was closed has nothing to tell.
+            let _ = self.associate(&mut state.table, fd);
+        }
+        state.is_waiting = true;
+        state.table.longest_wait()
+    }
+
+    /// A registration is to wait for something else, or to be rechecked earlier.
+    fn changed(&self, state: &mut State, fd: RawFd) {
+        // It may have been closed.
+        let _ = self.associate(&mut state.table, fd);
+        if state.is_waiting && state.table.longest_wait().is_some() {
+            // A full port ends the wait as well.
+            let _ = self.send(RECHECK);
+        }
+    }
+
+    fn send(&self, what: i32) -> io::Result<()> {
+        self.wakes.fetch_add(1, Ordering::Relaxed);
+        let Err(error) = self.port.send(what, 0) else {
+            return Ok(());
+        };
+        self.wakes.fetch_sub(1, Ordering::Relaxed);
+        // Full of events, so that no wait is long.
+        let is_full = error.0.raw_os_error() == Some(libc::EAGAIN);
+        if is_full { Ok(()) } else { Err(error.into()) }
+    }
+}
+
+/// An event was queued when the descriptor was ready, and that may be over. What they are ready for
+/// now, by the generations of their registrations, of all about which the source would not have
+/// said so.
+fn asked_again(table: &Table, found: &[RawEvent]) -> HashMap<u64, Readiness> {
+    let mut generations = Vec::new();
+    let mut fds = Vec::new();
+    for event in found.iter().filter(|event| event.source() == EventSource::Fd) {
+        let (fd, generation) = (event.object() as RawFd, event.user() as u64);
+        if let Some(question) = table.question(fd, generation) {
+            generations.push(generation);
+            fds.push(question);
+        }
+    }
+    // If the answer is not known, the event is.
+    if fds.is_empty() || poll(&mut fds, Some(Duration::ZERO)).is_err() {
+        return HashMap::new();
+    }
+    generations.into_iter().zip(fds.iter().map(PollFd::readiness)).collect()
+}
+
+impl Adapter for EventPortAdapter {
+    fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.insert(fd, token, interest, false)
+    }
+
+    fn register_bare(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.insert(fd, token, interest, true)
+    }
+
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut state = self.state();
+        self.forget_closed(&mut state, fd);
         state.table.replace(fd, token, interest)?;
         self.associate(&mut state.table, fd)
     }
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut state = self.state();
+        self.forget_closed(&mut state, fd);
         state.table.remove(fd)?;
-        rearm::leave(fd, &self.rearm_target());
+        self.left(fd);
         // It has none if it was reported, or closed.
         let _ = self.port.dissociate_fd(fd);
         Ok(())
@@ -162,33 +287,39 @@ impl Adapter for EventPortAdapter {
 
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
         let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = events.capacity() - events.len();
         // What cannot be added to the clock is longer than anyone waits.
         let deadline = match timeout {
             None | Some(Duration::ZERO) => None,
             Some(timeout) => Instant::now().checked_add(timeout),
         };
         let (before, mut left) = (events.len(), timeout);
-        {
-            let mut state = self.state();
-            if self.is_lent.load(Ordering::Relaxed) {
-                // What was shown may be over by now.
-                let State { table, reported } = &mut *state;
-                reported.iter().for_each(|&fd| table.forget_association(fd));
-            }
-            self.associate_reported(&mut state);
+        if self.is_lent.load(Ordering::Relaxed) {
+            // What was shown may be over by now.
+            let State { table, reported, .. } = &mut *self.state();
+            reported.iter().for_each(|&fd| table.forget_association(fd));
         }
         loop {
+            let longest = self.begin_wait(events);
+            let timeout = match longest {
+                _ if events.len() > before => Some(Duration::ZERO),
+                Some(longest) => Some(left.map_or(longest, |left| left.min(longest))),
+                None => left,
+            };
             // Beside all wake-ups, so that none is left to end a wait in vain.
+            let room = events.capacity() - events.len();
             let most = room.saturating_add(self.wakes.load(Ordering::Relaxed));
             found.clear();
             found.reserve(most);
-            let count = self.port.get_raw(&mut found, 1, most, left)?;
+            let got =
+                if most > 0 { self.port.get_raw(&mut found, 1, most, timeout) } else { Ok(0) };
             let woken = self.take(&found, events);
-            if count == 0 || woken || events.len() > before {
+            if woken || events.len() > before {
                 return Ok(woken);
             }
-            // All of it was of registrations that are over.
+            if got? == 0 && timeout == left || left == Some(Duration::ZERO) {
+                return Ok(false);
+            }
+            // All of it was of registrations that are over, or it is time to recheck.
             if let Some(deadline) = deadline {
                 left = Some(deadline.saturating_duration_since(Instant::now()));
             }
@@ -200,20 +331,17 @@ impl Adapter for EventPortAdapter {
     }
 
     fn wake(&self) -> io::Result<()> {
-        self.wakes.fetch_add(1, Ordering::Relaxed);
-        let Err(error) = self.port.send(WAKE, 0) else {
-            return Ok(());
-        };
-        self.wakes.fetch_sub(1, Ordering::Relaxed);
-        // Full of events, so that no wait is long.
-        let is_full = error.source.raw_os_error() == Some(libc::EAGAIN);
-        if is_full { Ok(()) } else { Err(error.into()) }
+        self.send(WAKE)
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         if !self.is_lent.swap(true, Ordering::Relaxed) {
             self.show(&mut self.state());
         }
+        self.port.as_fd()
+    }
+
+    fn inherited_descriptor(&self) -> BorrowedFd<'_> {
         self.port.as_fd()
     }
 
@@ -225,6 +353,7 @@ impl Adapter for EventPortAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::AfterWouldBlock,
+            edge_recheck: Some(LONGEST),
             timeout_resolution: Duration::from_nanos(1),
             nests: true,
             scales: true,
@@ -239,19 +368,29 @@ impl Rearm for EventPortAdapter {
     fn rearm(&self, fd: RawFd, direction: Direction, cause: Cause) {
         let mut state = self.state();
         if state.table.rearm(fd, direction, cause) {
-            // It may have been closed.
-            let _ = self.associate(&mut state.table, fd);
+            self.changed(&mut state, fd);
         }
     }
 
     fn closing(&self, fd: RawFd) {
+        let mut state = self.state();
         // The descriptor may have been deregistered by now.
-        let _ = self.deregister(fd);
+        if state.table.forget(fd) {
+            self.left(fd);
+            let _ = self.port.dissociate_fd(fd);
+        }
+    }
+
+    fn given_away(&self, fd: RawFd) {
+        let mut state = self.state();
+        if state.table.disown(fd) {
+            self.changed(&mut state, fd);
+        }
     }
 }
 
-/// Without the state: it would have to be locked while it is written, perhaps to a source that is registered here and
-/// re-armed by that.
+/// Without the state: it would have to be locked while it is written, perhaps to a source that is
+/// registered here and re-armed by that.
 impl fmt::Debug for EventPortAdapter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EventPortAdapter").field("port", &self.port).finish_non_exhaustive()
@@ -293,11 +432,3 @@ const TABLE: [(Readiness, PollEvents); 6] = [
     // Nothing where the system does not tell of it.
     (Readiness::RDHUP, PollEvents::from_bits_retain(wakeful_kernel::sys::POLLRDHUP as i32)),
 ];
-
-/// Errors as the other backends have them.
-fn portable(error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(libc::EBADFD) => io::Error::from_raw_os_error(libc::EBADF),
-        _ => error,
-    }
-}

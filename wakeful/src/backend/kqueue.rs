@@ -8,12 +8,12 @@ mod wake;
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::descriptor::{AccessMode, Identity};
 use wakeful_kernel::kqueue::filter::{Direction, Except, Read, Write};
 use wakeful_kernel::kqueue::{self, Change, ChangeError, Filter, Kqueue, Mode, System};
 use wakeful_kernel::poll::{PollFd, poll};
@@ -96,7 +96,7 @@ impl KqueueAdapter {
         let deletions = earlier.filter(|&it| !stays(it)).map(Change::delete);
         let deletion_count = deletions.clone().count();
         let additions =
-            directions(fd, interest).map(|it| Change::add(it, mode(interest), generation));
+            directions(fd, interest).map(|it| Change::add(it, mode(it, interest), generation));
         // What the system has not got is refused before anything is changed.
         let mut changes = [const { None }; 6];
         for (place, change) in changes.iter_mut().zip(deletions.chain(additions)) {
@@ -201,15 +201,15 @@ impl KqueueAdapter {
             let ready = match ended {
                 Some(fd) => {
                     ended::report_again(&self.kqueue, event, fd, entry.interest.trigger());
-                    Some(Readiness::OUT | Readiness::ERR)
+                    Some(end_of_pipe(fd, entry.interest, Readiness::OUT))
                 }
                 None => readiness(event, entry),
             };
             let Some(ready) = ready else {
                 continue;
             };
-            if is_errors_only(entry.interest) {
-                self.after_an_error(fd, entry);
+            if is_of_end(event.filter(), entry.interest) {
+                self.after_an_end(fd, entry);
             }
             if let Some(place) = place.and_then(|at: usize| events.get_mut(at)) {
                 *place = Event::new(place.readiness() | ready, place.token());
@@ -253,14 +253,15 @@ impl KqueueAdapter {
         }
     }
 
-    /// What waits for errors only is an edge to the kernel, until there is one: what else happens must not be
-    /// told again and again.
-    fn after_an_error(&self, fd: RawFd, entry: Entry) {
+    /// Reports an end as often as the trigger wants. A filter for the end alone is an edge to the
+    /// kernel until the end has come, so that other changes are not reported again and again.
+    fn after_an_end(&self, fd: RawFd, entry: Entry) {
         let all = || entry.directions(fd);
         let _ = match entry.interest.trigger() {
             Trigger::Edge => Ok(()),
             Trigger::Level => self.kqueue.apply(
                 all()
+                    .filter(|it| is_of_end(Some(it.filter()), entry.interest))
                     .flat_map(|it| {
                         [Change::delete(it), Change::add(it, Mode::Level, entry.generation)]
                     })
@@ -276,6 +277,9 @@ impl KqueueAdapter {
 
 impl Adapter for KqueueAdapter {
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        if fd == self.kqueue.as_fd().as_raw_fd() {
+            return Err(io::Error::from_raw_os_error(libc::EINVAL));
+        }
         let mut table = self.table();
         if let Some(&entry) = table.entries.get(&fd) {
             if self.is_current(fd, entry) {
@@ -292,7 +296,7 @@ impl Adapter for KqueueAdapter {
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut table = self.table();
-        let before = *table.entries.get(&fd).ok_or_else(missing)?;
+        let before = *table.entries.get(&fd).ok_or_else(|| missing(fd))?;
         let mut entry = table.entry(token, interest);
         self.forget_end(fd, before);
         self.set(fd, &mut entry, Some(before))?;
@@ -302,7 +306,7 @@ impl Adapter for KqueueAdapter {
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut table = self.table();
-        let entry = table.entries.remove(&fd).ok_or_else(missing)?;
+        let entry = table.entries.remove(&fd).ok_or_else(|| missing(fd))?;
         self.forget_end(fd, entry);
         Ok(self.kqueue.apply(entry.directions(fd).filter_map(|it| Change::delete(it).ok()))?)
     }
@@ -368,6 +372,7 @@ impl Adapter for KqueueAdapter {
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
+            edge_recheck: None,
             timeout_resolution: System::CURRENT.timeout_resolution(),
             nests: true,
             scales: true,
@@ -407,31 +412,57 @@ impl Entry {
     }
 }
 
-fn missing() -> io::Error {
-    io::Error::from_raw_os_error(libc::ENOENT)
+/// As epoll says it: the number is not open, or its file is not registered.
+fn missing(fd: RawFd) -> io::Error {
+    let is_open = Identity::of(fd).map(|_| io::Error::from_raw_os_error(libc::ENOENT));
+    is_open.unwrap_or_else(io::Error::from)
 }
 
-/// What an event says; `None` if it says nothing to who waits for errors only.
+/// Returns what an event says; `None` if that is nothing to an interest that waits for the end
+/// alone.
 fn readiness(event: &kqueue::Event, entry: Entry) -> Option<Readiness> {
-    if is_errors_only(entry.interest) {
-        return errors_of(event);
+    if is_of_end(event.filter(), entry.interest) {
+        return errors_of(event, entry.interest);
     }
     let ready = match event.filter() {
         Some(Filter::Read) => Readiness::IN,
         Some(Filter::Write) => Readiness::OUT,
-        // The end is told by the others.
+        // The other filters report the end.
         Some(Filter::Except) => return Some(Readiness::PRI),
         _ => Readiness::empty(),
     };
-    if !event.is_end() {
-        return Some(ready);
+    Some(if event.is_end() { end_of(event, entry.interest, ready) } else { ready })
+}
+
+/// Returns what has ended: what the event itself says comes first, and poll(2) is asked for the
+/// rest, because an event speaks of its own direction only. NetBSD's poll(2) says nothing of a
+/// reset.
+fn end_of(event: &kqueue::Event, interest: Interest, ready: Readiness) -> Readiness {
+    let fd = event.ident() as RawFd;
+    if event.socket_error().is_some() {
+        return ready | Readiness::ERR | Readiness::HUP;
     }
-    Some(match (event.socket_error(), ready) {
-        (Some(_), ready) => ready | Readiness::ERR | Readiness::HUP,
-        (None, Readiness::OUT) if is_pipe(event) => ready | Readiness::WRHUP | Readiness::ERR,
-        (None, Readiness::OUT) => ready | Readiness::WRHUP,
-        (None, ready) => ready | Readiness::RDHUP,
-    })
+    if Identity::of(fd).is_ok_and(|identity| identity.is_pipe()) {
+        return end_of_pipe(fd, interest, ready);
+    }
+    let of_direction = match ready {
+        Readiness::OUT => Readiness::WRHUP,
+        _ => Readiness::RDHUP,
+    };
+    ready | of_direction | errors_found_by_poll(fd)
+}
+
+/// Returns what the end means to an end of a pipe: to the reading end it is ordinary; to the
+/// writing end it is an error, of which the pipe has no number.
+fn end_of_pipe(fd: RawFd, interest: Interest, ready: Readiness) -> Readiness {
+    match AccessMode::of(fd) {
+        // The write filter of a reading end has nothing to say but that, and the other way round.
+        Ok(AccessMode::ReadOnly) => (ready - Readiness::OUT) | Readiness::HUP,
+        Ok(AccessMode::WriteOnly) => (ready - Readiness::IN) | Readiness::ERR,
+        // Either end, where pipes go both ways: a writing end is not registered for reading.
+        _ if ready == Readiness::OUT && !interest.is_readable() => ready | Readiness::ERR,
+        _ => ready | Readiness::HUP,
+    }
 }
 
 /// What of a descriptor an interest waits for.
@@ -443,19 +474,20 @@ fn directions(fd: RawFd, interest: Interest) -> impl Iterator<Item = Direction> 
         || !(interest.is_readable() || interest.is_writable());
     let except =
         (interest.is_priority() && can_tell).then(|| Direction::Except(Except::from_raw(fd)));
-    // As much to read there never is, but the end is told of all the same.
-    let end =
-        is_errors_only(interest).then(|| Direction::Read(Read::from_raw(fd).low_water(usize::MAX)));
+    // There is never as much to read, but the kernel reports the end all the same.
+    let end = (!interest.is_readable() && !interest.is_writable())
+        .then(|| Direction::Read(Read::from_raw(fd).low_water(usize::MAX)));
     [read, write, except, end].into_iter().flatten()
 }
 
-fn is_errors_only(interest: Interest) -> bool {
-    !(interest.is_readable() || interest.is_writable() || interest.is_priority())
+/// Whether a filter waits for the end alone.
+fn is_of_end(filter: Option<Filter>, interest: Interest) -> bool {
+    filter == Some(Filter::Read) && !interest.is_readable()
 }
 
-fn mode(interest: Interest) -> Mode {
+fn mode(direction: Direction, interest: Interest) -> Mode {
     match interest.trigger() {
-        _ if is_errors_only(interest) => Mode::Clear,
+        _ if is_of_end(Some(direction.filter()), interest) => Mode::Clear,
         Trigger::Edge => Mode::Clear,
         Trigger::Level => Mode::Level,
         // Armed while it is ready it reports in either way, and once; and not every kernel has both flags.
@@ -463,15 +495,22 @@ fn mode(interest: Interest) -> Mode {
     }
 }
 
-/// What else than the end of what can be read has happened, which poll(2) tells.
-fn errors_of(event: &kqueue::Event) -> Option<Readiness> {
-    let mut fds = [PollFd::from_raw(event.ident() as RawFd, Readiness::empty())];
-    let _ = poll(&mut fds, Some(Duration::ZERO));
-    let errors = fds[0].readiness() & (Readiness::ERR | Readiness::HUP);
+/// Returns what else than the end of what can be read an event of a filter for the end alone says.
+fn errors_of(event: &kqueue::Event, interest: Interest) -> Option<Readiness> {
+    let errors = if event.is_end() {
+        end_of(event, interest, Readiness::IN)
+    } else {
+        // With less to read than its mark it has come for a pending error. macOS lowers the mark to
+        // the size of the socket's buffer.
+        let pending = if event.data() == 0 { Readiness::ERR } else { Readiness::empty() };
+        pending | errors_found_by_poll(event.ident() as RawFd)
+    };
+    let errors = errors & (Readiness::ERR | Readiness::HUP);
     (!errors.is_empty()).then_some(errors)
 }
 
-/// A pipe has no error of its own to say that nobody reads it: that is the error.
-fn is_pipe(event: &kqueue::Event) -> bool {
-    Identity::of(event.ident() as RawFd).is_ok_and(|identity| identity.is_pipe())
+fn errors_found_by_poll(fd: RawFd) -> Readiness {
+    let mut fds = [PollFd::from_raw(fd, Readiness::empty())];
+    let _ = poll(&mut fds, Some(Duration::ZERO));
+    fds[0].readiness() & (Readiness::ERR | Readiness::HUP)
 }

@@ -17,6 +17,7 @@ mod epoll;
 mod event_port;
 #[cfg(backend = "kqueue")]
 mod kqueue;
+mod nesting;
 mod poll;
 mod rearming;
 
@@ -27,6 +28,8 @@ pub(crate) const AVAILABLE: &[Backend] = &[
     Backend::Kqueue,
     #[cfg(kernel = "illumos")]
     Backend::EventPorts,
+    #[cfg(all(backend = "epoll", not(kernel = "linux")))]
+    Backend::Epoll,
     Backend::Poll,
     // The emulations, which nobody gets without asking.
     #[cfg(all(backend = "kqueue", not(kernel = "bsd")))]
@@ -34,6 +37,11 @@ pub(crate) const AVAILABLE: &[Backend] = &[
     #[cfg(all(backend = "event-ports", not(kernel = "illumos")))]
     Backend::EventPorts,
 ];
+
+/// Whether the kernel itself reports edges, also of bare descriptors.
+pub(crate) const fn has_kernel_edges(backend: Backend) -> bool {
+    matches!(backend, Backend::Epoll | Backend::Kqueue)
+}
 
 /// The first of them.
 #[cfg(kernel = "linux")]
@@ -64,6 +72,8 @@ pub(crate) fn create(backend: Backend) -> io::Result<Selected> {
         Backend::EventPorts => Ok(Selected::Best(event_port::EventPortAdapter::new()?)),
         #[cfg(kernel = "other")]
         Backend::Poll => Ok(Selected::Best(poll::PollAdapter::new()?)),
+        #[cfg(all(backend = "epoll", not(kernel = "linux")))]
+        Backend::Epoll => Ok(Selected::Other(Arc::new(epoll::EpollAdapter::new()?))),
         #[cfg(all(backend = "kqueue", not(kernel = "bsd")))]
         Backend::Kqueue => Ok(Selected::Other(Arc::new(kqueue::KqueueAdapter::new()?))),
         #[cfg(all(backend = "event-ports", not(kernel = "illumos")))]
@@ -84,7 +94,8 @@ pub(crate) fn create(backend: Backend) -> io::Result<Selected> {
 /// What a backend owes the poller above it.
 ///
 /// - Errors are the operating system's, untouched: `EEXIST` for a second registration of a
-///   descriptor, `ENOENT` for one that is not registered, `EPERM` for a file that cannot be polled.
+///   descriptor, `ENOENT` for one that is not registered, `EBADF` for one that is not open, `EPERM` for a
+///   file that cannot be polled, `EINVAL` for the poller itself, `ELOOP` for one that waits for the poller.
 /// - Every trigger works, native or emulated, and errors and hang-ups are always reported.
 /// - All methods may be called while another thread waits, and take effect on that wait.
 /// - A token comes back as it was given, all its bits.
@@ -92,10 +103,16 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Starts to report a descriptor. If it is ready already, that counts as an edge.
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()>;
 
+    /// As [`register`](Adapter::register), of a descriptor that others read, write and close without a word.
+    fn register_bare(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.register(fd, token, interest)
+    }
+
     /// Replaces token and interest, and arms anew whatever was silent.
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()>;
 
-    /// Ends the registration: no wait that begins after this returns reports it.
+    /// Ends the registration: no wait that begins after this returns reports it, and no wait that is under way
+    /// holds the file open.
     fn deregister(&self, fd: RawFd) -> io::Result<()>;
 
     /// Whether a change of an interest, from one that is no one-shot to another, is worth to be put off: it is a system
@@ -114,12 +131,29 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Makes the present wait, or else the next one, return.
     fn wake(&self) -> io::Result<()>;
 
+    /// Whether the wake-up object is told from registrations by this token, which one is about to take.
+    #[inline]
+    fn needs_token(&self, _token: Token) -> bool {
+        false
+    }
+
+    /// Tells the wake-up object from registrations by other means from now on. `has_woken` answers whether a waker
+    /// woke that the poller has not taken note of, whose call of `wake` may be undone by this.
+    fn release_token(&self, _has_woken: &dyn Fn() -> bool) -> io::Result<()> {
+        Ok(())
+    }
+
     /// A wait has perhaps left something: an outer loop that waits for edges of the descriptor is to look again.
     fn rewake(&self) {}
 
     /// The descriptor that is readable while a wait would return at once; see
     /// [`Capabilities::nests`] for its limits.
     fn descriptor(&self) -> BorrowedFd<'_>;
+
+    /// The same in a forked child, where nothing may be locked.
+    fn inherited_descriptor(&self) -> BorrowedFd<'_> {
+        self.descriptor()
+    }
 
     /// What this backend can do.
     fn capabilities(&self) -> Capabilities;
@@ -139,6 +173,11 @@ impl Adapter for Selected {
     #[inline]
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         either!(self, adapter => adapter.register(fd, token, interest))
+    }
+
+    #[inline]
+    fn register_bare(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        either!(self, adapter => adapter.register_bare(fd, token, interest))
     }
 
     #[inline]
@@ -169,12 +208,25 @@ impl Adapter for Selected {
         either!(self, adapter => adapter.wake())
     }
 
+    #[inline]
+    fn needs_token(&self, token: Token) -> bool {
+        either!(self, adapter => adapter.needs_token(token))
+    }
+
+    fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
+        either!(self, adapter => adapter.release_token(has_woken))
+    }
+
     fn rewake(&self) {
         either!(self, adapter => adapter.rewake());
     }
 
     fn descriptor(&self) -> BorrowedFd<'_> {
         either!(self, adapter => adapter.descriptor())
+    }
+
+    fn inherited_descriptor(&self) -> BorrowedFd<'_> {
+        either!(self, adapter => adapter.inherited_descriptor())
     }
 
     fn capabilities(&self) -> Capabilities {

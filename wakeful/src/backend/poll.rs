@@ -1,36 +1,63 @@
 //! poll(2): the registrations are kept here and handed to the kernel at every wait.
 //!
 //! The kernel knows only level. An edge is made by taking out of a registration what has been
-//! reported, and putting it back when the source was drained (see [`rearm`]); a one-shot, by taking
-//! everything out until it is registered anew.
+//! reported, and putting it back when the source was drained (see [`rearm`] and [`Table`]); a
+//! one-shot, by taking everything out until it is registered anew.
+//!
+//! A call of poll(2) holds the files of its descriptors open. So whoever ends a registration during
+//! a wait interrupts it and sleeps until that call has returned; then the wait goes on without the
+//! descriptor.
 
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::descriptor::{Identity, into_high_number};
 use wakeful_kernel::pipe::pipe;
 use wakeful_kernel::poll::{PollFd, RESOLUTION, poll};
+use wakeful_kernel::process;
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
-use super::rearming::Table;
+use super::nesting::Node;
+use super::rearming::{LONGEST, Rechecked, Table};
 use crate::event::Event;
 use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 
 pub(crate) struct PollAdapter {
-    table: Mutex<Table>,
+    state: Mutex<State>,
+    /// A call of poll(2) has returned that was interrupted for the sake of [`State::releasing`].
+    released: Condvar,
     /// What the kernel is handed, reused from wait to wait; locked for the length of a wait.
     snapshot: Mutex<Snapshot>,
     /// A waker woke, as opposed to: the table changed under a wait.
     woken: AtomicBool,
+    node: Node,
     interrupt: Interrupt,
     itself: Weak<PollAdapter>,
     _enrolment: Enrolment,
+}
+
+struct State {
+    table: Table,
+    /// The call of poll(2) that is under way, on a snapshot of the table.
+    call: Option<Call>,
+    /// How many threads sleep until that call has returned.
+    releasing: usize,
+    calls: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Call {
+    number: u64,
+    thread: ThreadId,
+    /// In a forked child it is under way for ever.
+    forks: u32,
 }
 
 #[derive(Default)]
@@ -46,18 +73,23 @@ struct Snapshot {
 impl PollAdapter {
     pub(super) fn new() -> io::Result<Arc<PollAdapter>> {
         let interrupt = Interrupt::new()?;
+        let identity = Identity::of(interrupt.reader.as_raw_fd())?;
+        let table = Table::new(Some(identity));
+        let state = State { table, call: None, releasing: 0, calls: 0 };
         Ok(Arc::new_cyclic(|itself| PollAdapter {
-            table: Mutex::default(),
+            state: Mutex::new(state),
+            released: Condvar::new(),
             snapshot: Mutex::default(),
             woken: AtomicBool::new(false),
+            node: Node::new(interrupt.reader.as_raw_fd()),
             interrupt,
             itself: itself.clone(),
             _enrolment: Enrolment::new(),
         }))
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rearm_target(&self) -> Weak<dyn Rearm> {
@@ -65,17 +97,85 @@ impl PollAdapter {
     }
 
     /// Lets a wait that is under way see the table as it is now.
-    fn table_changed(&self, table: &Table) {
-        if table.waiting {
+    fn table_changed(&self, state: &State) {
+        if state.call.is_some() {
             // The pipe takes bytes without end: every wait empties it, and a full one is readable.
             let _ = self.interrupt.send();
         }
     }
 
+    fn insert(&self, fd: RawFd, token: Token, interest: Interest, is_bare: bool) -> io::Result<()> {
+        let identity = Identity::of(fd)?;
+        if identity.is_regular_file_or_directory() {
+            // To poll(2) such a file is always ready, which would make every wait return at once.
+            return Err(io::Error::from_raw_os_error(libc::EPERM));
+        }
+        let mut state = self.state();
+        self.forget_closed(&mut state, fd);
+        self.node.enter(fd)?;
+        if let Err(error) = state.table.insert(fd, identity, token, interest, is_bare) {
+            self.node.leave(fd);
+            return Err(error);
+        }
+        rearm::enter(fd, self.rearm_target());
+        self.table_changed(&state);
+        Ok(())
+    }
+
+    /// A registration has ended.
+    fn left(&self, fd: RawFd) {
+        rearm::leave(fd, &self.rearm_target());
+        self.node.leave(fd);
+    }
+
+    /// An earlier file's registration by this number has ended if the number means another by now,
+    /// or nothing.
+    fn forget_closed(&self, state: &mut State, fd: RawFd) {
+        if state.table.forget_closed(fd) {
+            self.left(fd);
+        }
+    }
+
+    /// After a registration has ended: returns when no wait holds the file open, so that the peer
+    /// of what is closed next sees it closed.
+    fn release(&self, mut state: MutexGuard<'_, State>) {
+        let Some(call) = state.call else {
+            return;
+        };
+        // A signal handler of the waiting thread would sleep for ever, as would a child.
+        let is_own = call.thread == thread::current().id();
+        if is_own || call.forks != process::forks() || self.interrupt.send().is_err() {
+            return;
+        }
+        state.releasing += 1;
+        while state.call.is_some_and(|now| now.number == call.number) {
+            state = self.released.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.releasing -= 1;
+    }
+
+    /// Hands the table to the snapshot, for a call of poll(2). Answers how long that may last.
+    fn begin_call(&self, snapshot: &mut Snapshot, events: &mut Vec<Event>) -> Option<Duration> {
+        let mut state = self.state();
+        let Rechecked { closed, .. } = state.table.recheck(events);
+        for fd in closed {
+            self.left(fd);
+        }
+        snapshot.take_from(&mut state.table, &self.interrupt);
+        state.calls += 1;
+        let (number, thread) = (state.calls, thread::current().id());
+        state.call = Some(Call { number, thread, forks: process::forks() });
+        state.table.longest_wait()
+    }
+
     /// Appends what the kernel has found in the snapshot; answers whether a waker woke.
     fn collect(&self, snapshot: &mut Snapshot, events: &mut Vec<Event>) -> bool {
-        let mut table = self.table();
-        table.waiting = false;
+        let mut state = self.state();
+        state.call = None;
+        if state.releasing > 0 {
+            self.released.notify_all();
+        }
+        let table = &mut state.table;
         let count = snapshot.generations.len();
         let mut next = snapshot.start;
         for offset in 0..count {
@@ -89,12 +189,13 @@ impl PollAdapter {
                 break;
             }
             let (fd, generation) = (found.raw_fd(), snapshot.generations[index]);
-            if !found.readiness().contains(Readiness::NVAL) {
-                events.extend(table.take(fd, generation, found.readiness()));
-            } else if table.is_current(fd, generation) {
+            if found.readiness().contains(Readiness::NVAL) {
                 // Closed without a word. Under epoll the registration would have gone with it.
-                let _ = table.remove(fd);
-                rearm::leave(fd, &self.rearm_target());
+                if table.forget_current(fd, generation) {
+                    self.left(fd);
+                }
+            } else if !table.was_drained(fd, generation) {
+                events.extend(table.take(fd, generation, found.readiness()));
             }
         }
         snapshot.start = if count == 0 { 0 } else { next % count };
@@ -109,31 +210,27 @@ impl PollAdapter {
 
 impl Adapter for PollAdapter {
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        let identity = Identity::of(fd)?;
-        if identity.is_regular_file_or_directory() {
-            // To poll(2) such a file is always ready, which would make every wait return at once.
-            return Err(io::Error::from_raw_os_error(libc::EPERM));
-        }
-        let mut table = self.table();
-        table.insert(fd, identity, token, interest)?;
-        rearm::enter(fd, self.rearm_target());
-        self.table_changed(&table);
-        Ok(())
+        self.insert(fd, token, interest, false)
+    }
+
+    fn register_bare(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
+        self.insert(fd, token, interest, true)
     }
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        let mut table = self.table();
-        table.replace(fd, token, interest)?;
-        self.table_changed(&table);
+        let mut state = self.state();
+        self.forget_closed(&mut state, fd);
+        state.table.replace(fd, token, interest)?;
+        self.table_changed(&state);
         Ok(())
     }
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
-        let mut table = self.table();
-        table.remove(fd)?;
-        rearm::leave(fd, &self.rearm_target());
-        // A wait that is under way holds the file open: the peer would not see it closed.
-        self.table_changed(&table);
+        let mut state = self.state();
+        self.forget_closed(&mut state, fd);
+        state.table.remove(fd)?;
+        self.left(fd);
+        self.release(state);
         Ok(())
     }
 
@@ -144,18 +241,26 @@ impl Adapter for PollAdapter {
             None | Some(Duration::ZERO) => None,
             Some(timeout) => Instant::now().checked_add(timeout),
         };
+        let before = events.len();
         let mut remaining = timeout;
         loop {
-            {
-                let mut table = self.table();
-                snapshot.take_from(&table, &self.interrupt);
-                table.waiting = true;
-            }
-            let found = poll(&mut snapshot.fds, remaining);
+            let longest = self.begin_call(&mut snapshot, events);
+            let timeout = match longest {
+                _ if events.len() > before => Some(Duration::ZERO),
+                Some(longest) => Some(remaining.map_or(longest, |timeout| timeout.min(longest))),
+                None => remaining,
+            };
+            let found = poll(&mut snapshot.fds, timeout);
             let woken = self.collect(&mut snapshot, events);
-            let ends = woken || !events.is_empty() || remaining == Some(Duration::ZERO);
-            if found? == 0 || ends {
+            if woken || events.len() > before {
                 return Ok(woken);
+            }
+            if snapshot.fds[0].readiness().contains(Readiness::NVAL) {
+                // The program has closed all descriptors that it does not know. Every wait would return at once.
+                return Err(io::Error::from_raw_os_error(libc::EBADF));
+            }
+            if found? == 0 && timeout == remaining || remaining == Some(Duration::ZERO) {
+                return Ok(false);
             }
             if let Some(deadline) = deadline {
                 remaining = Some(deadline.saturating_duration_since(Instant::now()));
@@ -184,6 +289,7 @@ impl Adapter for PollAdapter {
             oneshot: Support::Emulated,
             edge_oneshot: Support::Emulated,
             edge_rule: EdgeRule::AfterWouldBlock,
+            edge_recheck: Some(LONGEST),
             timeout_resolution: RESOLUTION,
             nests: false,
             scales: false,
@@ -196,15 +302,26 @@ impl Adapter for PollAdapter {
 
 impl Rearm for PollAdapter {
     fn rearm(&self, fd: RawFd, direction: Direction, cause: Cause) {
-        let mut table = self.table();
-        if table.rearm(fd, direction, cause) {
-            self.table_changed(&table);
+        let mut state = self.state();
+        if state.table.rearm(fd, direction, cause) {
+            self.table_changed(&state);
         }
     }
 
     fn closing(&self, fd: RawFd) {
+        let mut state = self.state();
         // The descriptor may have been deregistered by now.
-        let _ = self.deregister(fd);
+        if state.table.forget(fd) {
+            self.left(fd);
+            self.release(state);
+        }
+    }
+
+    fn given_away(&self, fd: RawFd) {
+        let mut state = self.state();
+        if state.table.disown(fd) {
+            self.table_changed(&state);
+        }
     }
 }
 
@@ -218,17 +335,17 @@ impl fmt::Debug for PollAdapter {
 
 impl Drop for PollAdapter {
     fn drop(&mut self) {
-        for fd in self.table().descriptors() {
+        for fd in self.state().table.descriptors() {
             rearm::leave(fd, &self.rearm_target());
         }
     }
 }
 
 impl Snapshot {
-    fn take_from(&mut self, table: &Table, interrupt: &Interrupt) {
+    fn take_from(&mut self, table: &mut Table, interrupt: &Interrupt) {
         self.fds.clear();
         self.fds.push(PollFd::from_raw(interrupt.reader.as_raw_fd(), Readiness::IN));
-        self.fds.extend(table.entries.iter().map(|entry| entry.poll_fd()));
+        self.fds.extend(table.entries.iter_mut().map(|entry| entry.poll_fd()));
         self.generations.clear();
         self.generations.extend(table.entries.iter().map(|entry| entry.generation));
         if self.start >= self.generations.len() {
@@ -247,7 +364,7 @@ struct Interrupt {
 impl Interrupt {
     fn new() -> io::Result<Interrupt> {
         let (reader, writer) = pipe()?;
-        Ok(Interrupt { reader, writer })
+        Ok(Interrupt { reader: into_high_number(reader), writer: into_high_number(writer) })
     }
 
     fn send(&self) -> io::Result<()> {

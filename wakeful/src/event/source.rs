@@ -93,9 +93,10 @@ macro_rules! delegate {
 delegate!(Box<S>, &mut S);
 
 /// Makes a source of a type of this crate's that can tell its descriptor, and with `owned`, after the
-/// description, of one that keeps it and lends it as well.
+/// description, of one that keeps it and lends it as well; with `bare` of one that does not say when it is drained
+/// or closed.
 macro_rules! source_by_descriptor {
-    ([$($generics:tt)*] $type:ty, $descriptor:expr $(, $owned:ident)?) => {
+    ([$($generics:tt)*] $type:ty, $descriptor:expr $(, $kind:ident)?) => {
         impl<$($generics)*> $crate::event::Source for $type {
             fn register(
                 &mut self,
@@ -104,7 +105,9 @@ macro_rules! source_by_descriptor {
                 interest: $crate::Interest,
             ) -> std::io::Result<()> {
                 let descriptor: fn(&Self) -> std::os::fd::RawFd = $descriptor;
-                registry.register_fd(descriptor(self), token, interest)
+                $crate::event::source_by_descriptor!(
+                    @register registry, descriptor(self), token, interest $(, $kind)?
+                )
             }
 
             fn reregister(
@@ -122,9 +125,16 @@ macro_rules! source_by_descriptor {
                 registry.deregister_fd(descriptor(self))
             }
 
-            $($crate::event::source_by_descriptor!(@$owned);)?
+            $($crate::event::source_by_descriptor!(@$kind);)?
         }
     };
+    (@register $registry:ident, $fd:expr, $token:ident, $interest:ident, bare) => {
+        $registry.register_bare_fd($fd, $token, $interest)
+    };
+    (@register $registry:ident, $fd:expr, $token:ident, $interest:ident $(, owned)?) => {
+        $registry.register_fd($fd, $token, $interest)
+    };
+    (@bare) => {};
     (@owned) => {
         #[inline]
         fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {

@@ -81,7 +81,8 @@ const ASK_BEFORE: usize = 8;
 ///
 /// An error ends it. When the process or the system is out of descriptors or memory
 /// (`EMFILE`, `ENFILE`, `ENOBUFS`, `ENOMEM`), the connections stay in the queue, and an edge-triggered
-/// poller stays silent about them: after something was closed, iterate anew, or
+/// poller stays silent about them until the next one comes, or, where the kernel knows no edges, for some
+/// [time](crate::Capabilities::edge_recheck): after something was closed, iterate anew, or
 /// [`rearm`](crate::Registered::rearm) the listener. Whoever stops before the end does the same.
 #[must_use = "connections are accepted by iterating"]
 pub struct AcceptAll<'listener, L> {

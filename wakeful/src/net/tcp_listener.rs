@@ -7,6 +7,7 @@ use super::methods::{of_every_socket, of_internet_sockets};
 use super::{AcceptAll, BACKLOG, TcpStream, bound_socket};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::platform;
+use crate::rearm::Direction;
 
 /// A TCP socket that accepts connections.
 ///
@@ -73,7 +74,7 @@ impl TcpListener {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): none waits. `EMFILE` and `ENFILE`: the connection stays
     /// in the queue. `ECONNABORTED`: its peer gave it up.
     pub fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.inner.run_accept(|inner| {
+        self.inner.run(Direction::Read, |inner| {
             let (socket, address) = platform::accept(&SockRef::from(inner))?;
             let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
             Ok((TcpStream::from_std(socket.into()), address))

@@ -7,7 +7,6 @@ use super::begin_connect;
 use super::methods::{of_connections, of_data_sockets, of_every_socket, of_internet_sockets};
 use crate::io_source::{IoSource, descriptor_owner, reads, writes};
 use crate::platform;
-use crate::rearm::Direction;
 
 /// A TCP connection.
 ///
@@ -77,11 +76,16 @@ impl TcpStream {
 
     /// `recv(MSG_PEEK)`—Reads without taking.
     ///
+    /// It drains nothing, so with an edge trigger the socket is reported again only once more has
+    /// come. On event ports and poll(2) that is found by rechecking, at most
+    /// [`Capabilities::edge_recheck`](crate::Capabilities::edge_recheck) later, and what was only
+    /// peeked at is reported several times a second.
+    ///
     /// # Errors
     ///
     /// Those of recv(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.run(Direction::Read, |inner| inner.peek(buffer))
+        self.inner.peek(|inner| inner.peek(buffer))
     }
 
     of_every_socket!(net::TcpStream, SocketAddr);

@@ -86,13 +86,14 @@ impl UdpSocket {
         self.inner.run(Direction::Read, |inner| inner.recv_from(buffer))
     }
 
-    /// `recvfrom(MSG_PEEK)`—As [`recv_from`](UdpSocket::recv_from), without taking it.
+    /// `recvfrom(MSG_PEEK)`—As [`recv_from`](UdpSocket::recv_from), without taking it; see
+    /// [`peek`](UdpSocket::peek).
     ///
     /// # Errors
     ///
     /// Those of recvfrom(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
     pub fn peek_from(&self, buffer: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
-        self.inner.run(Direction::Read, |inner| inner.peek_from(buffer))
+        self.inner.peek(|inner| inner.peek_from(buffer))
     }
 
     /// `send`—Sends a datagram to where it is connected.
@@ -116,11 +117,16 @@ impl UdpSocket {
 
     /// `recv(MSG_PEEK)`—As [`recv`](UdpSocket::recv), without taking it.
     ///
+    /// It drains nothing, so with an edge trigger the socket is reported again only once more has
+    /// come. On event ports and poll(2) that is found by rechecking, at most
+    /// [`Capabilities::edge_recheck`](crate::Capabilities::edge_recheck) later, and what was only
+    /// peeked at is reported several times a second.
+    ///
     /// # Errors
     ///
     /// Those of recv(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
     pub fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.inner.run(Direction::Read, |inner| inner.peek(buffer))
+        self.inner.peek(|inner| inner.peek(buffer))
     }
 
     /// `IPV6_V6ONLY`—Whether an IPv6 socket leaves IPv4 to others.

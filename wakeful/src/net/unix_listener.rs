@@ -8,6 +8,7 @@ use super::methods::of_every_socket;
 use super::{AcceptAll, UnixStream};
 use crate::io_source::{IoSource, descriptor_owner};
 use crate::platform;
+use crate::rearm::Direction;
 
 /// A Unix domain socket that accepts connections.
 ///
@@ -69,7 +70,7 @@ impl UnixListener {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): none waits. `EMFILE` and `ENFILE`: the connection stays
     /// in the queue.
     pub fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        self.inner.run_accept(|inner| {
+        self.inner.run(Direction::Read, |inner| {
             let (socket, address) = platform::accept(&SockRef::from(inner))?;
             // A peer may have bound itself to a path too long for std's type. That is no reason to
             // lose the connection: its address counts as unnamed.

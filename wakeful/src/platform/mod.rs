@@ -57,6 +57,18 @@ mod bell;
 #[cfg(any(kernel = "bsd", kernel = "other"))]
 #[path = "generic/bell.rs"]
 mod bell;
+// Where a sandbox has no other.
+#[cfg(kernel = "linux")]
+#[path = "generic/bell.rs"]
+mod pipe_bell;
+#[cfg(kernel = "linux")]
+#[path = "linux/refused.rs"]
+mod refused;
+mod ringing;
+
+#[cfg(illumos_epoll)]
+#[path = "illumos/epoll.rs"]
+mod epoll;
 
 #[cfg(kernel = "linux")]
 #[path = "linux/signal_queue.rs"]
@@ -126,6 +138,8 @@ mod watches;
 mod way;
 
 pub(crate) use bell::Bell;
+#[cfg(illumos_epoll)]
+pub(crate) use epoll::{EPOLL_EDGE_RULE, Oneshots, WakeObject};
 pub(crate) use files::Files;
 pub(crate) use process::Process;
 #[cfg(feature = "net")]

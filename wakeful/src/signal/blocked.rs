@@ -87,7 +87,8 @@ impl BlockedSignals {
     ///
     /// [`InvalidInput`](io::ErrorKind::InvalidInput): there is no such signal, or it cannot be blocked
     /// (`SIGKILL`, `SIGSTOP`). `EMFILE`, `ENFILE`, `ENOMEM`.
-    /// [`Unsupported`](io::ErrorKind::Unsupported) where there is no such thing.
+    /// [`Unsupported`](io::ErrorKind::Unsupported) where there is no such thing, or a sandbox
+    /// refuses it.
     pub fn new(signals: impl IntoIterator<Item = Signal>) -> io::Result<BlockedSignals> {
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         let mut set = SignalSet::empty();

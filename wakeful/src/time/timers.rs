@@ -1,5 +1,7 @@
 use std::fmt;
 use std::io;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::{Full, Key, Wheel};
@@ -37,30 +39,50 @@ pub struct Timers {
     wheel: Wheel<Token>,
     /// When the wheel began. Known with the first timer, so that who has none reads no clock.
     beginning: Option<Instant>,
+    /// Which [`Timers`] of the process these are; drawn with the first timer.
+    owner: Option<Owner>,
     slack: Duration,
 }
 
 /// How long ago deadlines may have passed when the first timer is inserted, to be told apart.
 const PAST: Duration = Duration::from_secs(3600);
 
-/// Names a timer of [`Timers`], and none that comes after it.
+/// Identifies a timer of one [`Timers`]. All others answer that they do not have it.
+///
+/// A key is as large as that of a [`Wheel`], and a number of 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TimerKey(Key);
+pub struct TimerKey {
+    key: Key,
+    owner: Owner,
+}
+
+/// Identifies a [`Timers`] of the process. None is used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Owner(NonZeroU64);
+
+impl Owner {
+    #[cold]
+    fn draw() -> Owner {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Owner(NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MAX))
+    }
+}
 
 impl Timers {
     /// A timer that is reported under `token` once the deadline has passed.
     ///
     /// # Errors
     ///
-    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory): there are 2³² − 1 timers.
+    /// [`OutOfMemory`](io::ErrorKind::OutOfMemory): there are 2³¹ timers.
     pub fn insert(&mut self, deadline: Instant, token: Token) -> io::Result<TimerKey> {
         let beginning = *self.beginning.get_or_insert_with(|| {
             let now = Instant::now();
             // So that those that have passed already keep their order.
             now.checked_sub(PAST).unwrap_or(now)
         });
+        let owner = *self.owner.get_or_insert_with(Owner::draw);
         match self.wheel.insert(since(beginning, deadline), token) {
-            Ok(key) => Ok(TimerKey(key)),
+            Ok(key) => Ok(TimerKey { key, owner }),
             Err(full @ Full(_)) => Err(io::Error::new(io::ErrorKind::OutOfMemory, full)),
         }
     }
@@ -82,20 +104,27 @@ impl Timers {
         }
     }
 
-    /// Gives a timer another deadline, earlier or later. False if it was reported or cancelled.
+    /// Gives a timer another deadline, earlier or later. False if it was reported or cancelled, or is
+    /// another poller's.
     pub fn reset(&mut self, key: TimerKey, deadline: Instant) -> bool {
-        // A key comes from an insertion, so there is a beginning.
-        self.beginning.is_some_and(|beginning| self.wheel.reset(key.0, since(beginning, deadline)))
+        let beginning = self.beginning.filter(|_| self.is_owner(key));
+        beginning.is_some_and(|beginning| self.wheel.reset(key.key, since(beginning, deadline)))
     }
 
-    /// Takes a timer out. True: it will not be reported. False: it was reported or cancelled before.
+    /// Takes a timer out. True: it will not be reported. False: it was reported or cancelled before,
+    /// or is another poller's.
     pub fn cancel(&mut self, key: TimerKey) -> bool {
-        self.wheel.remove(key.0).is_some()
+        self.is_owner(key) && self.wheel.remove(key.key).is_some()
     }
 
-    /// Whether the timer was neither reported nor cancelled.
+    /// Whether the timer is one of these, and was neither reported nor cancelled.
     pub fn contains(&self, key: TimerKey) -> bool {
-        self.wheel.contains(key.0)
+        self.is_owner(key) && self.wheel.contains(key.key)
+    }
+
+    #[inline]
+    fn is_owner(&self, key: TimerKey) -> bool {
+        self.owner == Some(key.owner)
     }
 
     /// How many timers there are, those that are due included.

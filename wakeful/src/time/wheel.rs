@@ -3,6 +3,10 @@ use std::collections::BinaryHeap;
 use std::fmt;
 use std::mem;
 
+mod sweep;
+#[cfg(test)]
+mod wrap;
+
 /// A tick is 2¹⁶ ns, about 66 µs.
 const TICK_BITS: u32 = 16;
 /// A slot of one level is as long as all slots of the level below.
@@ -13,6 +17,11 @@ const LEVELS: usize = (u64::BITS - TICK_BITS).div_ceil(GROUP_BITS) as usize;
 
 /// No free entry.
 const NONE: u32 = u32::MAX;
+/// As many entries as a wheel holds: half as many as there are sequence numbers, so that numbering the
+/// items again leaves the other half for the placings that follow.
+const MOST: usize = 1 << 31;
+/// The generation of an entry that is never used again, and of no key.
+const RETIRED: u32 = !NOTED;
 
 /// A slot or the heap is swept when more than three quarters of its items, and so many more, are stale.
 const TOLERATED: usize = 32;
@@ -57,6 +66,17 @@ const KEPT: usize = 64;
 ///
 /// A reset to a later time, as of a timeout after each sign of life, is a note in the entry. Its copy stays where it
 /// is; when that comes up, it is dealt by what the note says.
+///
+/// **No copy and no key outlives its number.** A copy carries the number of its placing, of 32 bits. When the
+/// numbers run out, after 2³² placings, the wheel drops all stale copies and numbers the others from one, in their
+/// order: once, in a time that grows with the number of entries. A key carries the generation of its entry, of
+/// 31 bits. An entry whose generations have run out, after 2³¹ − 1 uses, is not used again.
+///
+/// # Memory
+///
+/// An entry of a value of eight bytes takes 24 bytes, its copy 16, and as much again while vectors grow. Stale
+/// copies are at most three times as many as the others, and 32 a slot. An entry that is not used again keeps its 24
+/// bytes.
 pub struct Wheel<T> {
     entries: Vec<Entry<T>>,
     /// The first of the free entries.
@@ -64,7 +84,7 @@ pub struct Wheel<T> {
     count: usize,
     /// The present tick. Whatever is due in it, or was before, is in the heap.
     present: u64,
-    /// Distinguishes each placing of an entry from the others.
+    /// The number of the last placing of an entry. No item has a higher one, nor zero.
     sequence: u32,
     /// All levels' slots, one level after another. None before the first insertion.
     slots: Vec<Slot>,
@@ -76,20 +96,20 @@ pub struct Wheel<T> {
     lost: usize,
 }
 
-/// Names an entry of a [`Wheel`], and none that comes after it.
+/// Names an entry of a [`Wheel`], and never another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     index: u32,
     generation: u32,
 }
 
-/// A wheel holds 2³² − 1 entries and no more. The value that found no room.
+/// A wheel holds 2³¹ entries and no more. The value that found no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full<T>(pub T);
 
 impl<T> fmt::Display for Full<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a timer wheel holds no more than 4294967295 entries: remove some first")
+        f.write_str("a timer wheel holds no more than 2147483648 entries: remove some first")
     }
 }
 
@@ -338,8 +358,11 @@ impl<T: Copy> Wheel<T> {
     /// Places an entry anew.
     #[inline]
     fn place(&mut self, index: u32, deadline: u64) {
-        self.sequence = self.sequence.wrapping_add(1);
-        let sequence = self.sequence;
+        let sequence = match self.sequence.checked_add(1) {
+            Some(sequence) => sequence,
+            None => self.renumber(),
+        };
+        self.sequence = sequence;
         let entry = &mut self.entries[index as usize];
         entry.sequence = sequence;
         entry.deadline = deadline;
@@ -376,7 +399,7 @@ impl<T: Copy> Wheel<T> {
     /// Lets the item of an entry turn stale.
     #[inline]
     fn forget(&mut self, index: u32) {
-        // No item has it: it is given out with the next placing.
+        // No item has it: it is given out with the next placing, or is zero.
         let unused = self.sequence.wrapping_add(1);
         let entry = &mut self.entries[index as usize];
         entry.sequence = unused;
@@ -395,7 +418,11 @@ impl<T: Copy> Wheel<T> {
         };
         let slot = &mut self.slots[level * SLOTS + number];
         slot.stale += 1;
-        if slot.stale == slot.items.len() || slot.stale > slot.items.len() / 4 * 3 + TOLERATED {
+        if slot.stale == slot.items.len() {
+            slot.stale = 0;
+            slot.items.clear();
+            self.occupied[level] &= !(1 << number);
+        } else if slot.stale > slot.items.len() / 4 * 3 + TOLERATED {
             self.sweep(level, number);
         }
     }
@@ -406,40 +433,6 @@ impl<T: Copy> Wheel<T> {
         if self.lost > self.count / 4 * 3 + TOLERATED {
             self.sweep_all();
         }
-    }
-
-    #[cold]
-    fn sweep_all(&mut self) {
-        for level in 0..LEVELS {
-            let mut occupied = self.occupied[level];
-            while occupied != 0 {
-                self.sweep(level, occupied.trailing_zeros() as usize);
-                occupied &= occupied - 1;
-            }
-        }
-        self.sweep_heap();
-        self.lost = 0;
-    }
-
-    #[cold]
-    fn sweep(&mut self, level: usize, number: usize) {
-        let (entries, slot) = (&self.entries, &mut self.slots[level * SLOTS + number]);
-        let (before, stale) = (slot.items.len(), mem::take(&mut slot.stale));
-        slot.items.retain(|item| entries[item.index as usize].sequence == item.sequence);
-        let gone = before - slot.items.len();
-        match slot.items.iter().map(|item| item.deadline).min() {
-            Some(earliest) => slot.earliest = earliest,
-            None => self.occupied[level] &= !(1 << number),
-        }
-        self.find(gone, stale);
-    }
-
-    #[cold]
-    fn sweep_heap(&mut self) {
-        let (before, stale) = (self.heap.len(), mem::take(&mut self.heap_stale));
-        let entries = &self.entries;
-        self.heap.retain(|&Reverse(item)| entries[item.index as usize].sequence == item.sequence);
-        self.find(before - self.heap.len(), stale);
     }
 
     /// Frees the top of the heap from what is stale, or due at another time by now.
@@ -463,7 +456,7 @@ impl<T: Copy> Wheel<T> {
     fn allocate(&mut self, value: T) -> Result<u32, Full<T>> {
         if self.free == NONE {
             let index = self.entries.len();
-            if index >= NONE as usize {
+            if index >= MOST {
                 return Err(Full(value));
             }
             self.entries.push(Entry { deadline: 0, generation: 0, sequence: 0, value });
@@ -479,9 +472,12 @@ impl<T: Copy> Wheel<T> {
     #[inline]
     fn release(&mut self, index: u32) -> T {
         let entry = &mut self.entries[index as usize];
-        entry.generation = (entry.generation & !NOTED).wrapping_add(2);
-        entry.deadline = self.free.into();
-        self.free = index;
+        // It is not that of a retired entry, which is never placed.
+        entry.generation = (entry.generation & !NOTED) + 2;
+        if entry.generation != RETIRED {
+            entry.deadline = self.free.into();
+            self.free = index;
+        }
         self.count -= 1;
         entry.value
     }

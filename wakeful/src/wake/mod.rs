@@ -27,8 +27,8 @@ pub(crate) struct Wake {
     wakers: Mutex<Wakers>,
     /// The token of the first waker.
     first: OnceLock<Token>,
-    /// There is, or has been, more than one waker.
-    several: AtomicBool,
+    /// A wake-up may reach the kernel that the poller cannot foresee.
+    strays: AtomicBool,
 }
 
 impl Wake {
@@ -39,8 +39,12 @@ impl Wake {
     /// A new waker. The kernel's wake-up object must exist.
     pub(crate) fn add(&self, token: Token) -> WakerKey {
         let key = self.wakers().add(token);
-        if let WakerKey::First = key {
-            let _ = self.first.set(token);
+        match key {
+            WakerKey::First => {
+                let _ = self.first.set(token);
+            }
+            // It may be reported together with another, before it looks whether the poller sleeps.
+            WakerKey::Other(_) => self.expect_strays(),
         }
         self.start();
         key
@@ -48,17 +52,19 @@ impl Wake {
 
     /// A new waker that is not reported.
     pub(crate) fn start(&self) {
-        if !self.sleep.add_duty(Duties::WAKERS) {
-            self.several.store(true, Ordering::Release);
-        }
+        self.sleep.add_duty(Duties::WAKERS);
     }
 
-    /// Poller: whether a wake-up may end a sleep that has been reported before. One of several wakers
-    /// may have been reported together with another, before it looked whether the poller sleeps; and
-    /// wake-ups that call the kernel whether it sleeps or not come when they like.
+    /// A wake-up may reach the kernel from now on that is not announced to the poller, by [`Woken::CALLED`], before.
+    pub(crate) fn expect_strays(&self) {
+        self.strays.store(true, Ordering::Release);
+    }
+
+    /// Poller: whether a wake-up that is not announced may end a sleep. Once the descriptor is lent out, wake-ups
+    /// call the kernel whether the poller sleeps or not.
     #[inline]
     pub(crate) fn may_wake_in_vain(&self) -> bool {
-        self.several.load(Ordering::Acquire) || self.sleep.is_lent()
+        self.strays.load(Ordering::Acquire) || self.sleep.is_lent()
     }
 
     /// The waker is gone; a wake-up of its that is under way is still reported.
@@ -73,11 +79,14 @@ impl Wake {
         key: &WakerKey,
         kernel: impl FnOnce() -> io::Result<()>,
     ) -> io::Result<()> {
-        let roused = match key {
-            WakerKey::First => self.sleep.wake(Woken::FIRST),
-            WakerKey::Other(place) => place.set() && self.sleep.wake(Woken::OTHERS),
-        };
-        self.call(roused, kernel).inspect_err(|_| key.clear())
+        match key {
+            WakerKey::First => self.call(self.sleep.wake(Woken::FIRST), kernel),
+            WakerKey::Other(place) if place.set() => {
+                // Or the next wake-up would rely on this one.
+                self.call(self.sleep.wake(Woken::OTHERS), kernel).inspect_err(|_| place.clear())
+            }
+            WakerKey::Other(_) => self.call(false, kernel),
+        }
     }
 
     /// Ends a wait, and calls `kernel` if the poller has to be roused by it.
@@ -94,9 +103,16 @@ impl Wake {
         kernel().inspect_err(|_| self.sleep.wake_failed())
     }
 
-    /// Reports wakers that woke, `room` at most. Who is left over.
+    /// Reports wakers that woke, at most `room`. Returns who is left over. A poll that reports in two parts
+    /// collects with the first.
     #[inline]
-    pub(crate) fn report(&self, events: &mut Vec<Event>, room: usize, woken: Woken) -> Woken {
+    pub(crate) fn report(
+        &self,
+        events: &mut Vec<Event>,
+        room: usize,
+        woken: Woken,
+        collects: bool,
+    ) -> Woken {
         let woken = woken & (Woken::FIRST | Woken::OTHERS);
         if woken == Woken::FIRST && room > 0 {
             if let Some(&token) = self.first.get() {
@@ -104,13 +120,24 @@ impl Wake {
             }
             return Woken::empty();
         }
-        if woken.contains(Woken::OTHERS) { self.report_others(events, room, woken) } else { woken }
+        if woken.contains(Woken::OTHERS) {
+            self.report_others(events, room, woken, collects)
+        } else {
+            woken
+        }
     }
 
     /// The first waker takes its turn with the others.
-    fn report_others(&self, events: &mut Vec<Event>, room: usize, woken: Woken) -> Woken {
+    fn report_others(
+        &self,
+        events: &mut Vec<Event>,
+        room: usize,
+        woken: Woken,
+        collects: bool,
+    ) -> Woken {
         let report = |token| events.push(Event::new(Readiness::IN, token));
-        let is_left = self.wakers().take(room, woken.contains(Woken::FIRST), report);
+        let first_woke = woken.contains(Woken::FIRST);
+        let is_left = self.wakers().take(room, first_woke, collects, report);
         if is_left { Woken::OTHERS } else { Woken::empty() }
     }
 }

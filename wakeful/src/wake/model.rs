@@ -8,6 +8,7 @@ use loom::thread;
 
 use super::{Wake, Woken};
 use crate::Token;
+use crate::event::Event;
 
 /// What wakers and poller share, and a kernel that remembers a call until the next wait.
 #[derive(Default)]
@@ -31,24 +32,41 @@ impl World {
         let mut events = Vec::new();
         let sleep = &self.wake.sleep;
         let sleeps = sleep.fall_asleep();
-        if sleeps {
-            // Without the call this never ends, and loom says so.
-            let mut called = self.called.lock().unwrap();
-            while !std::mem::take(&mut *called) {
-                called = self.rouse.wait(called).unwrap();
-            }
+        if !sleeps {
+            return self.poll_awake(room);
         }
+        // Without the call this never ends, and loom says so.
+        let mut called = self.called.lock().unwrap();
+        while !std::mem::take(&mut *called) {
+            called = self.rouse.wait(called).unwrap();
+        }
+        drop(called);
         let woken = sleep.wake_up();
-        // Who does not sleep looks, and may notice the call of before.
-        let rang = sleeps || std::mem::take(&mut *self.called.lock().unwrap());
-        let called = woken.contains(Woken::ASLEEP) && woken.is_any();
+        let left = self.wake.report(&mut events, room, woken, true);
+        (self.concluded(events, left, woken), true, calls_to_come(woken, true))
+    }
+
+    /// One that does not sleep, and reports some wakers before the kernel has filled its part of the buffer, and the
+    /// others after that.
+    fn poll_awake(&self, room: usize) -> (Vec<Token>, bool, i32) {
+        let mut events = Vec::new();
+        let woken = self.wake.sleep.wake_up();
+        let left = self.wake.report(&mut events, room.min(1), woken, true);
+        // It looks, and may notice the call of before.
+        let rang = std::mem::take(&mut *self.called.lock().unwrap());
+        let left = self.wake.report(&mut events, room - room.min(1), left, false);
+        (self.concluded(events, left, woken), false, calls_to_come(woken, rang))
+    }
+
+    fn concluded(&self, events: Vec<Event>, left: Woken, woken: Woken) -> Vec<Token> {
         self.ended.fetch_add(woken.contains(Woken::END).into(), Ordering::Relaxed);
-        let left = self.wake.report(&mut events, room, woken);
         if !left.is_empty() {
-            sleep.stay_awake(left);
+            self.wake.sleep.stay_awake(left);
         }
-        let tokens = events.iter().map(|event| event.token()).collect();
-        (tokens, sleeps, i32::from(called) - i32::from(rang))
+        let mut tokens: Vec<_> = events.iter().map(|event| event.token()).collect();
+        tokens.sort();
+        assert!(tokens.windows(2).all(|pair| pair[0] != pair[1]), "{tokens:?}");
+        tokens
     }
 
     fn call(&self) -> std::io::Result<()> {
@@ -56,6 +74,11 @@ impl World {
         self.rouse.notify_one();
         Ok(())
     }
+}
+
+/// As `Memory::late` counts them.
+fn calls_to_come(woken: Woken, rang: bool) -> i32 {
+    i32::from(woken.contains(Woken::CALLED)) - i32::from(rang)
 }
 
 /// Each of the wakers wakes once, on a thread of its own; the poller has to hear of all.
@@ -111,6 +134,68 @@ fn three_wakers_with_room_for_one() {
     explore(3, 1);
 }
 
+/// Both wake twice. Their reports are of new wake-ups, and the last comes after the last write.
+fn explore_twice(room: usize) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(move || {
+        let world = Arc::new(World::default());
+        let written = [(), ()].map(|()| Arc::new(AtomicUsize::new(0)));
+        let threads = [0, 1].map(|index| {
+            let (world, written) = (Arc::clone(&world), Arc::clone(&written[index]));
+            let key = world.wake.add(Token(index));
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    written.fetch_add(1, Ordering::Relaxed);
+                    world.wake.wake(&key, || world.call()).unwrap();
+                }
+            })
+        });
+        let (mut reports, mut seen) = ([0; 2], [0; 2]);
+        while seen != [2; 2] {
+            for Token(index) in world.poll(room) {
+                reports[index] += 1;
+                seen[index] = written[index].load(Ordering::Relaxed);
+                assert!(seen[index] >= reports[index], "{reports:?} of {seen:?}");
+            }
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+#[test]
+fn two_wakers_that_wake_twice() {
+    explore_twice(8);
+}
+
+#[test]
+fn two_wakers_that_wake_twice_with_room_for_one() {
+    explore_twice(1);
+}
+
+#[test]
+fn wake_ups_before_a_report_are_one_event() {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(|| {
+        let world = Arc::new(World::default());
+        let keys = [0, 1, 2].map(|index| Arc::new(world.wake.add(Token(index))));
+        for key in &keys[1..] {
+            world.wake.wake(key, || world.call()).unwrap();
+        }
+        // One is reported, the other left over, which two threads wake again.
+        let first = world.poll(1);
+        let left = 3 - first[0].0;
+        let threads = [(), ()].map(|()| {
+            let (world, key) = (Arc::clone(&world), Arc::clone(&keys[left]));
+            thread::spawn(move || world.wake.wake(&key, || world.call()).unwrap())
+        });
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(world.poll(1), [Token(left)]);
+        assert!(world.wake.sleep.fall_asleep());
+    });
+}
+
 #[test]
 fn one_waker_that_wakes_again_and_again() {
     let mut builder = loom::model::Builder::new();
@@ -157,9 +242,16 @@ fn one_that_is_reported_and_one_that_is_not() {
             let world = Arc::clone(&world);
             thread::spawn(move || world.wake.end(|| world.call()).unwrap())
         };
-        let mut seen = 0;
-        while seen == 0 || world.ended.load(Ordering::Relaxed) == 0 {
-            seen += world.poll(8).len();
+        let (mut seen, mut ended, mut late) = (0, 0, 0);
+        while seen == 0 || ended == 0 {
+            let (was_late, ended_before) = (late > 0, ended);
+            let (reported, slept, change) = world.poll_and_tell(8);
+            late += change;
+            seen += reported.len();
+            ended = world.ended.load(Ordering::Relaxed);
+            // Or a wait with a timeout would be begun again without a clock: see `Memory::wait`.
+            assert!(!slept || was_late || !reported.is_empty() || ended > ended_before);
+            assert!(late >= 0, "each call is announced");
         }
         assert_eq!((seen, world.ended.load(Ordering::Relaxed)), (1, 1));
         reported.join().unwrap();

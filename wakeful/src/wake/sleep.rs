@@ -13,8 +13,10 @@ bitflags! {
     /// Who woke since the last report.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(crate) struct Woken: u32 {
-        /// The poller slept, or was about to, so the kernel has been called or is going to be.
+        /// The poller slept, or was about to.
         const ASLEEP = ASLEEP;
+        /// A waker has called the kernel, or is going to.
+        const CALLED = CALLED;
         /// The first waker that ever was. Most pollers have no other, so it is told by this bit alone.
         const FIRST = 4;
         /// Some of the other wakers: those that [`Wakers`](super::Wakers) tells.
@@ -149,6 +151,13 @@ impl Sleep {
     /// Waker: the kernel could not be called. The next waker is to try again.
     pub(crate) fn wake_failed(&self) {
         self.state.fetch_and(!CALLED, Ordering::SeqCst);
+    }
+
+    /// Returns whether a waker woke that the poller has not taken note of. What the caller stored before is visible to
+    /// each waker that wakes after that.
+    pub(crate) fn has_woken(&self) -> bool {
+        let state = self.state.fetch_or(0, Ordering::SeqCst);
+        Woken::from_bits_truncate(state).is_any()
     }
 
     /// The descriptor is lent out. Whether a waker woke already, so that the kernel has to be called in its stead.

@@ -25,15 +25,6 @@ pub(crate) enum WakerKey {
     Other(Place),
 }
 
-impl WakerKey {
-    /// Its wake-up was in vain.
-    pub(crate) fn clear(&self) {
-        if let WakerKey::Other(place) = self {
-            place.clear();
-        }
-    }
-}
-
 /// One waker's place in the bit sets.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -50,8 +41,9 @@ impl Place {
         1 << (self.index % 64)
     }
 
-    /// Marks the waker as woken. False if it was already, and so will be reported in any case: what
-    /// its thread wrote before is visible to the poller through this very operation.
+    /// Marks the waker as woken. Returns false if it is marked already, and so is yet to be reported: what
+    /// its thread wrote before is visible to the poller through this very operation. The mark stays until the
+    /// report, so all wake-ups before a report are one event.
     #[inline]
     pub(crate) fn set(&self) -> bool {
         let before = self.group.words[self.word()].fetch_or(self.bit(), Ordering::SeqCst);
@@ -67,19 +59,20 @@ impl Place {
         true
     }
 
-    fn clear(&self) {
-        self.group.words[self.word()].fetch_and(!self.bit(), Ordering::AcqRel);
+    /// Takes the mark back: the poller could not be roused.
+    pub(crate) fn clear(&self) {
+        self.group.clear(self.index);
     }
 
     fn is_set(&self) -> bool {
-        self.group.is_set(self.index)
+        self.group.words[self.word()].load(Ordering::Acquire) & self.bit() != 0
     }
 }
 
 impl Group {
-    fn is_set(&self, index: usize) -> bool {
+    fn clear(&self, index: usize) {
         let word = &self.words[index % GROUP / 64];
-        word.load(Ordering::Acquire) & (1 << (index % 64)) != 0
+        word.fetch_and(!(1 << (index % 64)), Ordering::SeqCst);
     }
 }
 
@@ -90,7 +83,7 @@ pub(crate) struct Wakers {
     /// The first waker's at [`FIRST`], which nobody else ever gets.
     slots: Vec<Slot>,
     free: Vec<usize>,
-    /// Woken, taken off the bit sets, and yet to be reported, in that order.
+    /// Woken and yet to be reported, in that order. Each has its bit still.
     queue: VecDeque<usize>,
 }
 
@@ -137,15 +130,20 @@ impl Wakers {
         }
     }
 
-    /// Hands the tokens of woken wakers to `report`, `room` at most, each in its turn. Whether some
+    /// Hands the tokens of woken wakers to `report`, at most `room`, each in its turn. Returns whether some
     /// are left over.
+    ///
+    /// Only the first call of a poll collects, so no waker is reported twice by one poll.
     pub(crate) fn take(
         &mut self,
         room: usize,
         first_woke: bool,
+        collects: bool,
         mut report: impl FnMut(Token),
     ) -> bool {
-        self.collect_if_empty();
+        if collects && self.queue.is_empty() {
+            self.collect();
+        }
         if first_woke && !self.slots[FIRST].queued {
             self.slots[FIRST].queued = true;
             self.queue.push_back(FIRST);
@@ -156,30 +154,30 @@ impl Wakers {
             };
             let slot = &mut self.slots[index];
             slot.queued = false;
+            if index != FIRST {
+                // What woke it until now is part of this report; what wakes it from now on is of the next.
+                self.groups[index / GROUP].clear(index);
+            }
             report(slot.token);
-            // One that woke again after it was put into the queue is reported once more first.
-            if slot.abandoned && !self.groups[index / GROUP].is_set(index) {
+            if slot.abandoned {
                 self.free.push(index);
             }
         }
-        // What woke while earlier wake-ups were in the queue: whoever woke found the poller awake, and
-        // relies on it to look.
-        self.collect_if_empty();
+        // What woke while earlier wake-ups were in the queue: its thread found the poller awake, and
+        // relies on the poller to look again.
         !self.queue.is_empty()
+            || self.groups.iter().any(|group| group.summary.load(Ordering::SeqCst) != 0)
     }
 
-    /// Takes the bits off the sets and into the queue. Only when the earlier ones are done: that keeps
-    /// the queue bounded, and a waker that wakes without pause from overtaking the others.
-    fn collect_if_empty(&mut self) {
-        if !self.queue.is_empty() {
-            return;
-        }
+    /// Puts the wakers whose bits are set into the queue, which is empty. That keeps the queue bounded, and a waker
+    /// that wakes without pause from overtaking the others.
+    fn collect(&mut self) {
         for (number, group) in self.groups.iter().enumerate() {
             if group.summary.load(Ordering::SeqCst) == 0 {
                 continue;
             }
             for word in bits(group.summary.swap(0, Ordering::SeqCst)) {
-                for bit in bits(group.words[word].swap(0, Ordering::SeqCst)) {
+                for bit in bits(group.words[word].load(Ordering::SeqCst)) {
                     let index = number * GROUP + word * 64 + bit;
                     self.slots[index].queued = true;
                     self.queue.push_back(index);

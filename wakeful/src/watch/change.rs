@@ -32,7 +32,8 @@ pub enum Kind {
     /// file is watched further.
     Unmounted,
     /// Changes of any of the watches were lost, because they were not taken in time: look at everything
-    /// anew. It belongs to no watch.
+    /// anew. It belongs to no watch. So it is where the kernel answers with an error instead of
+    /// changes, which is [`Change::error`] then; they may come later.
     Overflow,
     /// A directory of a watched tree, or the file that a watched path leads to now, or where each file is watched
     /// one by one such a file, could not be watched:
@@ -68,6 +69,12 @@ impl Change {
         Change { kind, watch: None, path: PathBuf::new(), is_directory: false, error: None }
     }
 
+    /// Changes may be lost, because they could not be taken.
+    #[allow(dead_code)]
+    pub(crate) fn overflow_by(error: io::Error) -> Change {
+        Change { error: Some(Box::new(error)), ..Change::overflow() }
+    }
+
     #[allow(dead_code)]
     pub(crate) fn unwatched(
         watch: WatchId,
@@ -79,7 +86,8 @@ impl Change {
         Change { error, ..Change::new(Kind::Unwatched, watch, path, is_directory) }
     }
 
-    /// Why something could not be watched, with [`Kind::Unwatched`].
+    /// Why something could not be watched, with [`Kind::Unwatched`]; with [`Kind::Overflow`] the
+    /// error that kept the changes from being taken, if it was one.
     pub fn error(&self) -> Option<&io::Error> {
         self.error.as_deref()
     }

@@ -1,9 +1,12 @@
 //! Queues of file operations, of every kind that this machine has.
 
 use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use wakeful::file::{Backend, Completed, Queue};
 use wakeful::{Events, Interest, Poll, Registered, Token};
 
@@ -23,6 +26,15 @@ pub fn on_each(run: impl Fn(Backend)) {
 /// A file that nobody else has.
 pub fn temporary() -> Arc<File> {
     Arc::new(tempfile::tempfile().unwrap())
+}
+
+/// A FIFO of its own, whose opening waits for the other end, as long as the folder is there.
+pub fn fifo() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("fifo");
+    let status = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(status.success());
+    (folder, path)
 }
 
 /// A queue and a poller that waits for it.

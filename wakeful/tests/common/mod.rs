@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, unused_macros, missing_docs, missing_debug_implementations)]
 
 pub mod files;
+#[cfg(target_os = "linux")]
+pub mod sandbox;
 pub mod subject;
 pub mod watched;
 

@@ -35,16 +35,24 @@ const ALWAYS: c_int = (libc::POLLIN
 
 impl Descriptor {
     /// Whether the number still means the file that was associated.
-    pub(in crate::event_port) fn is_same(&self, fd: RawFd, epoll: RawFd) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// What prevents to find out.
+    pub(in crate::event_port) fn is_same(&self, fd: RawFd, epoll: RawFd) -> Result<bool> {
         if let Some(identity) = &self.always_ready {
-            return linux::identity(fd).is_ok_and(|now| identity.is(&now));
+            return linux::is_still(fd, identity);
         }
         // Nothing can be added that is there already, by the same number and of the same file.
         match linux::control(epoll, Control::Add, fd, libc::EPOLLONESHOT, 0) {
-            Err(Errno(errno)) => errno == libc::EEXIST,
+            Err(Errno(libc::EEXIST)) => Ok(true),
+            // Another: one of which there can be no more in the epoll, that epoll does not take, or an epoll around it.
+            Err(Errno(libc::ENOSPC | libc::EPERM | libc::ELOOP)) => Ok(false),
+            Err(error) if error.says_closed() => Ok(false),
+            Err(error) => Err(error),
             Ok(()) => {
                 let _ = linux::control(epoll, Control::Delete, fd, 0, 0);
-                false
+                Ok(false)
             }
         }
     }
@@ -127,9 +135,9 @@ impl Port {
             }
             let fd = fd?;
             // What is ready already is as good as queued.
-            state.harvest(self.sources());
+            state.harvest(self.sources())?;
             let descriptor = state.descriptors.get(&fd).ok_or(Errno(libc::ENOENT))?;
-            let is_same = descriptor.is_same(fd, self.sources());
+            let is_same = descriptor.is_same(fd, self.sources())?;
             let is_there = is_same && (descriptor.is_active || descriptor.queued.is_some());
             if is_same {
                 let _ = linux::control(self.sources(), Control::Delete, fd, 0, 0);

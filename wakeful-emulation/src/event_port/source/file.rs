@@ -81,20 +81,39 @@ struct PlaceOfFile {
 
 impl PlaceOfFile {
     /// The same file, if it is there still.
-    fn look(&self, file: &Identity) -> Option<(Identity, Times)> {
+    fn look(&self, file: &Identity) -> Result<Option<(Identity, Times)>> {
         let (given, flags) = &self.given;
-        [(given, *flags), (&self.path, libc::AT_SYMLINK_NOFOLLOW)]
-            .into_iter()
-            .filter_map(|(path, flags)| linux::status(path, flags).ok())
-            .find(|(identity, _)| file.is(identity) && identity.links > 0)
+        for (path, flags) in [(given, *flags), (&self.path, libc::AT_SYMLINK_NOFOLLOW)] {
+            let found = found(path, flags)?;
+            if let Some((identity, times)) = found {
+                if file.is(&identity) && identity.links > 0 {
+                    return Ok(Some((identity, times)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Whether the directory is where it was, so that the file is not if it is not found.
-    fn is_known(&self) -> bool {
-        self.parent.as_ref().is_none_or(|(path, directory)| {
-            let found = linux::status(path, libc::AT_SYMLINK_NOFOLLOW);
-            found.is_ok_and(|(identity, _)| directory.is(&identity))
-        })
+    fn is_known(&self) -> Result<bool> {
+        let Some((path, directory)) = &self.parent else {
+            return Ok(true);
+        };
+        let found = found(path, libc::AT_SYMLINK_NOFOLLOW)?;
+        Ok(found.is_some_and(|(identity, _)| directory.is(&identity)))
+    }
+}
+
+/// What a path means now, if anything.
+///
+/// # Errors
+///
+/// What says nothing of the path.
+fn found(path: &CStr, flags: c_int) -> Result<Option<(Identity, Times)>> {
+    match linux::status(path, flags) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_passing() => Err(error),
+        Err(_) => Ok(None),
     }
 }
 
@@ -120,7 +139,7 @@ impl Port {
             }
             state.open_inotify(self.sources())?;
             // What others did to the name before belongs to other associations.
-            state.hear();
+            state.hear()?;
             state.forget_file(object);
             let number = state.number();
             let watched = state.watch(&path, number, events);
@@ -164,7 +183,7 @@ impl Port {
             if !state.inotify.is_open() {
                 return Err(Errno(libc::EINVAL));
             }
-            state.hear();
+            state.hear()?;
             match state.forget_file(object) {
                 Some(watch) if watch.is_active || watch.queued.is_some() => Ok(()),
                 _ => Err(Errno(libc::ENOENT)),
@@ -207,24 +226,39 @@ impl State {
         };
         place.name = name.as_bytes().to_vec();
         let mask = libc::IN_DELETE | libc::IN_MOVED_FROM | libc::IN_MOVED_TO | libc::IN_ONLYDIR;
-        // Without it there is less to tell: it may be nobody's to look into.
-        if self.inotify.watch(parent, number, Role::Parent, mask).is_ok() {
-            let found = c_path(parent).map(|path| (linux::status(&path, 0), path));
-            place.parent = found.and_then(|(found, path)| Some((path, found.ok()?.0)));
+        match self.inotify.watch(parent, number, Role::Parent, mask) {
+            Ok(()) => {}
+            Err(error) if error.is_passing() => return Err(error),
+            // There is less to tell: the program may not look there.
+            Err(_) => return Ok(place),
+        }
+        if let Some(path) = c_path(parent) {
+            place.parent = found(&path, 0)?.map(|(identity, _)| (path, identity));
         }
         Ok(place)
     }
 
     /// Takes in what has happened to files.
-    pub(in crate::event_port) fn hear(&mut self) {
-        for heard in self.inotify.hear() {
-            let Some(&Subject::File(object)) = self.subjects.get(&heard.number) else {
+    ///
+    /// # Errors
+    ///
+    /// Those of the calls that find out. What is not taken in is kept for the next time.
+    pub(in crate::event_port) fn hear(&mut self) -> Result<()> {
+        if self.unheard.is_empty() {
+            self.unheard.extend(self.inotify.hear()?);
+        }
+        while let Some(heard) = self.unheard.front() {
+            let subject = self.subjects.get(&heard.number).copied();
+            let Some(Subject::File(object)) = subject else {
+                self.unheard.pop_front();
                 continue;
             };
             let Some(watch) = self.files.get_mut(&object) else {
+                self.unheard.pop_front();
                 continue;
             };
-            let events = watch.hear(&heard);
+            let events = watch.hear(heard)?;
+            self.unheard.pop_front();
             if events & FILE_EXCEPTION != 0 {
                 self.end(object, events);
             } else if watch.is_active && events & watch.asked != 0 {
@@ -236,6 +270,7 @@ impl State {
                 }
             }
         }
+        Ok(())
     }
 
     /// An exception: it replaces what was queued, and the file is not associated any more.
@@ -254,50 +289,50 @@ impl State {
 
 impl FileWatch {
     /// What one thing that was heard means.
-    fn hear(&mut self, heard: &Heard) -> c_int {
+    fn hear(&mut self, heard: &Heard) -> Result<c_int> {
         let has = |mask| heard.mask & mask != 0;
         if heard.role == Role::Parent && has(libc::IN_Q_OVERFLOW) {
             // The file itself is told of it as well.
-            return 0;
+            return Ok(0);
         }
         if heard.role == Role::Parent {
-            return match heard.name == self.place.name {
+            return Ok(match heard.name == self.place.name {
                 true if has(libc::IN_MOVED_FROM) => FILE_RENAME_FROM,
                 true if has(libc::IN_MOVED_TO) => FILE_RENAME_TO,
                 true if has(libc::IN_DELETE) => FILE_DELETE,
                 _ => 0,
-            };
+            });
         }
         let has_lost = has(libc::IN_Q_OVERFLOW);
         if has(libc::IN_UNMOUNT) && !has_lost {
-            return UNMOUNTED;
+            return Ok(UNMOUNTED);
         }
         if has(libc::IN_DELETE_SELF) && !has_lost {
-            return FILE_DELETE;
+            return Ok(FILE_DELETE);
         }
-        let now = self.place.look(&self.identity);
+        let now = self.place.look(&self.identity)?;
         if has_lost {
             // Whatever it was, it shows by what has changed.
             let Some((identity, times)) = now else {
-                return if self.place.is_known() { FILE_DELETE } else { FILE_ATTRIB };
+                return Ok(if self.place.is_known()? { FILE_DELETE } else { FILE_ATTRIB });
             };
             let mut events = changed(&self.times, &times);
             if identity.size < self.identity.size {
                 events |= FILE_TRUNC;
             }
             (self.identity, self.times) = (identity, times);
-            return events;
+            return Ok(events);
         }
         let Some((identity, times)) = now else {
             // Its name went, which its directory will say, if that can be asked; or a directory was moved.
-            return match () {
+            return Ok(match () {
                 () if has(libc::IN_MOVE_SELF) => FILE_RENAME_FROM,
-                () if has(libc::IN_ATTRIB) && !self.place.is_known() => FILE_ATTRIB,
+                () if has(libc::IN_ATTRIB) && !self.place.is_known()? => FILE_ATTRIB,
                 () if has(libc::IN_ATTRIB) => FILE_DELETE,
                 () if has(libc::IN_MODIFY | ENTRIES) => FILE_MODIFIED | FILE_ATTRIB,
                 () if has(libc::IN_ACCESS) => FILE_ACCESS,
                 () => 0,
-            };
+            });
         };
         let mut events = 0;
         if has(libc::IN_ACCESS) {
@@ -324,7 +359,7 @@ impl FileWatch {
             events |= FILE_ATTRIB | changed(&self.times, &times);
         }
         (self.identity, self.times) = (identity, times);
-        events
+        Ok(events)
     }
 }
 

@@ -25,6 +25,13 @@ pub(in crate::kqueue) struct Descriptor {
     identity: Identity,
     /// A regular file or directory, of which epoll knows nothing.
     is_file: bool,
+    /// The offset at which such a file was looked at last.
+    offset: i64,
+    /// It listened for connections when it was added.
+    is_listener: bool,
+    /// poll(2) says something of it that is no event here: epoll is asked for edges, because it
+    /// would tell of that without end.
+    is_quiet: bool,
     /// Of a kqueue: how often a knote had been queued in it when it was looked at last, and when it was reported
     /// last, as far as `EV_CLEAR` is concerned.
     activations: u64,
@@ -51,7 +58,7 @@ impl Descriptor {
             abi::EVFILT_WRITE => Direction::Write,
             _ => Direction::Except,
         };
-        let is_kqueue = nested(fd, &identity).is_some();
+        let is_kqueue = nested(fd, &identity)?.is_some();
         if is_file && direction == Direction::Except || is_kqueue && direction != Direction::Read {
             return Err(Errno(libc::EINVAL));
         }
@@ -60,6 +67,7 @@ impl Descriptor {
         }
         let is_stream = identity.kind == libc::S_IFSOCK
             && linux::socket_option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM);
+        let is_listener = is_stream && linux::socket_option(fd, libc::SO_ACCEPTCONN) == Ok(1);
         let mut new = Descriptor {
             fd,
             direction,
@@ -70,6 +78,9 @@ impl Descriptor {
             is_always_ready: false,
             identity,
             is_file,
+            offset: if is_file { linux::offset(fd)? } else { 0 },
+            is_listener,
+            is_quiet: false,
             activations: 0,
             reported: None,
         };
@@ -84,7 +95,7 @@ impl Descriptor {
 
     pub(in crate::kqueue) fn change(&mut self, change: &kevent) {
         if change.flags & (abi::EV_ADD | abi::EV_ENABLE) != 0 {
-            // It is looked at anew.
+            // It is looked at again.
             self.reported = None;
         }
         if change.flags & abi::EV_ADD != 0 || change.fflags != 0 {
@@ -104,8 +115,8 @@ impl Descriptor {
     }
 
     /// Whether the number still means what it meant.
-    pub(in crate::kqueue) fn is_same(&self) -> bool {
-        linux::identity(self.fd).is_ok_and(|now| self.identity.is(&now))
+    pub(in crate::kqueue) fn is_same(&self) -> Result<bool> {
+        linux::is_still(self.fd, &self.identity)
     }
 
     /// What epoll is to be told of, and of what: `None` if it need not be told.
@@ -122,7 +133,7 @@ impl Descriptor {
             Direction::Except => libc::EPOLLPRI,
         };
         // Below the mark it would be told without end.
-        let is_edge = is_edge || self.low_water.is_some();
+        let is_edge = is_edge || self.low_water.is_some() || self.is_quiet;
         Some((self.fd, if is_edge { events | libc::EPOLLET } else { events }))
     }
 
@@ -131,63 +142,94 @@ impl Descriptor {
         (self.is_file && self.direction == Direction::Read).then_some((self.fd, libc::IN_MODIFY))
     }
 
-    /// Whether it is to be looked at without epoll's saying so.
-    pub(in crate::kqueue) fn is_file(&self) -> bool {
-        self.is_file
-    }
-
     /// Whether it is looked at by the clock.
     pub(in crate::kqueue) fn has_clock(&self) -> bool {
         self.clock.is_some()
+    }
+
+    /// Whether it is to be looked at without epoll's saying so.
+    pub(in crate::kqueue) fn is_file(&self) -> bool {
+        self.is_file
     }
 
     /// # Errors
     ///
     /// `EBADF`: it was closed, or is another by now.
     pub(in crate::kqueue) fn look(&mut self) -> Result<Option<Found>> {
-        if !self.is_same() {
+        if !self.is_same()? {
             return Err(Errno::BADF);
         }
         if self.is_file {
-            return Ok(self.look_at_file());
+            self.offset = linux::offset(self.fd)?;
+            return self.look_at_file();
         }
-        if let Some(kqueue) = nested(self.fd, &self.identity) {
+        if let Some(kqueue) = nested(self.fd, &self.identity)? {
             return self.look_at_kqueue(&kqueue);
         }
         let events = match self.direction {
             Direction::Read => libc::POLLIN | libc::POLLRDHUP,
-            Direction::Write => libc::POLLOUT,
+            Direction::Write => libc::POLLOUT | libc::POLLRDHUP,
             Direction::Except => libc::POLLPRI,
         };
         if let Some(clock) = &self.clock {
-            linux::count(clock);
+            linux::count(clock)?;
             linux::set_timer(clock, 0, AGAIN, None)?;
         }
         let ready = linux::poll_now(self.fd, events)?;
-        if ready == 0 {
-            self.was_reported = false;
-            return Ok(None);
+        let found = self.found(ready);
+        match found {
+            None => self.was_reported = false,
+            Some(_) if self.was_reported => return Ok(None),
+            Some(_) => {}
         }
-        let closed = libc::POLLHUP | libc::POLLERR;
-        let (data, is_end) = match self.direction {
-            Direction::Read => (self.readable(), ready & (closed | libc::POLLRDHUP) != 0),
-            Direction::Write => (self.writable(), ready & closed != 0 || self.is_shut_down()),
-            Direction::Except if ready & libc::POLLPRI != 0 => {
-                return Ok(Some(Found { fflags: abi::NOTE_OOB, ..Found::default() }));
+        let always = libc::POLLHUP | libc::POLLERR;
+        self.is_quiet |= found.is_none() && ready & always != 0;
+        Ok(found)
+    }
+
+    /// What poll(2) says, as the filter has it.
+    fn found(&self, ready: i16) -> Option<Found> {
+        let is_socket = self.identity.kind == libc::S_IFSOCK;
+        let has_error = ready & libc::POLLERR != 0;
+        // The end of a socket is that it was shut down, by whichever side, or broken. An error
+        // alone is none: it is what the next call returns. One that is not connected yet has hung
+        // up, as far as poll(2) is concerned.
+        let is_over = match is_socket {
+            true => ready & libc::POLLRDHUP != 0,
+            false => ready & (libc::POLLHUP | libc::POLLERR | libc::POLLRDHUP) != 0,
+        };
+        let (data, is_end, is_ready) = match self.direction {
+            Direction::Read => {
+                let is_cut_off = self.is_listener && ready & libc::POLLHUP != 0;
+                (self.readable(), is_over, ready & libc::POLLIN != 0 || is_cut_off)
             }
-            Direction::Except => return Ok(None),
+            Direction::Write => {
+                // Of a socket whose other side only has shut down there is no hang-up.
+                let is_over = is_over && (!is_socket || ready & libc::POLLHUP != 0);
+                let is_connecting = ready & libc::POLLHUP != 0 && !is_over;
+                // Asking would take an error.
+                let is_end = is_over || !has_error && !is_connecting && self.is_shut_down();
+                (self.writable(), is_end, ready & libc::POLLOUT != 0 && !is_connecting)
+            }
+            Direction::Except => {
+                let is_urgent = ready & libc::POLLPRI != 0;
+                return is_urgent.then_some(Found { fflags: abi::NOTE_OOB, ..Found::default() });
+            }
         };
         let is_low = self.low_water.is_some_and(|mark| data < mark);
-        if is_low && !is_end {
-            self.was_reported = false;
-            return Ok(None);
+        if !(is_end || has_error || is_ready && !is_low) {
+            return None;
         }
-        if self.was_reported {
-            return Ok(None);
-        }
-        let is_error = ready & libc::POLLERR != 0 && self.identity.kind == libc::S_IFSOCK;
-        let fflags = if is_error { libc::EIO as u32 } else { 0 };
-        Ok(Some(Found { data, fflags, flags: if is_end { abi::EV_EOF } else { 0 } }))
+        let fflags = if is_end && is_socket && has_error { libc::EIO as u32 } else { 0 };
+        let flags = if is_end { abi::EV_EOF } else { 0 };
+        let nothing = is_end && !is_socket && self.direction == Direction::Write;
+        Some(Found { data: if nothing { 0 } else { data }, fflags, flags })
+    }
+
+    /// Whether a regular file's offset is before where it was when the file was looked at: the
+    /// kernels activate the event then.
+    pub(in crate::kqueue) fn has_moved_back(&self) -> bool {
+        self.is_file && linux::offset(self.fd).is_ok_and(|offset| offset < self.offset)
     }
 
     /// Whether this side has said that it writes no more, of which poll(2) does not tell. There is no error
@@ -197,13 +239,12 @@ impl Descriptor {
     }
 
     /// By its offset: not at the end, before or behind it, unless it is ready in any case.
-    pub(in crate::kqueue) fn look_at_file(&self) -> Option<Found> {
+    pub(in crate::kqueue) fn look_at_file(&self) -> Result<Option<Found>> {
         if self.direction == Direction::Write {
-            return Some(Found::default());
+            return Ok(Some(Found::default()));
         }
-        let size = linux::identity(self.fd).map_or(0, |now| now.size);
-        let data = size - linux::offset(self.fd);
-        (data != 0 || self.is_always_ready).then_some(Found { data, ..Found::default() })
+        let data = linux::identity(self.fd)?.size - linux::offset(self.fd)?;
+        Ok((data != 0 || self.is_always_ready).then_some(Found { data, ..Found::default() }))
     }
 
     /// It is ready while knotes are queued in it, whether they still are true or not: that is found out by asking it.
@@ -264,7 +305,7 @@ impl Descriptor {
     }
 }
 
-/// The kqueue that a descriptor is, if it is one. An epoll has no type of file.
-fn nested(fd: RawFd, identity: &Identity) -> Option<Arc<Queue>> {
-    if identity.kind == 0 { QUEUES.find(fd) } else { None }
+/// Returns the kqueue that a descriptor is, if it is one. An epoll has no type of file.
+fn nested(fd: RawFd, identity: &Identity) -> Result<Option<Arc<Queue>>> {
+    if identity.kind == 0 { QUEUES.find(fd) } else { Ok(None) }
 }

@@ -42,18 +42,18 @@ impl Empty {
         self.clock.as_raw_fd()
     }
 
-    pub(in crate::kqueue) fn is_same(&self) -> bool {
-        linux::identity(self.fd).is_ok_and(|now| self.identity.is(&now))
+    pub(in crate::kqueue) fn is_same(&self) -> Result<bool> {
+        linux::is_still(self.fd, &self.identity)
     }
 
     /// # Errors
     ///
     /// `EBADF`: it was closed, or is another by now.
     pub(in crate::kqueue) fn look(&mut self) -> Result<Option<Found>> {
-        if !self.is_same() {
+        if !self.is_same()? {
             return Err(Errno::BADF);
         }
-        linux::count(&self.clock);
+        linux::count(&self.clock)?;
         let is_empty = linux::ioctl_int(self.fd, libc::TIOCOUTQ)? == 0;
         linux::set_timer(&self.clock, 0, if is_empty { LATER } else { SOON }, None)?;
         if !is_empty {

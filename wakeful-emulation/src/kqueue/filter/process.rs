@@ -45,8 +45,12 @@ impl Process {
         if !has_ended || self.fflags == 0 {
             return Ok(None);
         }
-        // Not a status that there is.
-        let data = linux::peek_status(fd).map_or(-1, i64::from);
+        let data = match linux::peek_status(fd) {
+            Ok(status) => i64::from(status),
+            Err(error) if error.is_passing() => return Err(error),
+            // Not a status that there is.
+            Err(_) => -1,
+        };
         Ok(Some(Found { data, fflags: self.fflags, flags: abi::EV_EOF }))
     }
 }

@@ -1,8 +1,9 @@
 //! `EVFILT_SIGNAL`: a handler that counts, before the handler that there was.
 //!
-//! A signal whose disposition is to end or to stop the process keeps it: nobody would be there to be told.
-//! One that the waiting thread has blocked is told of by a signalfd; it is left pending, unless it is ignored,
-//! where another kernel would not have kept it.
+//! A signal whose disposition is to end or to stop the process keeps it: nobody would be there to
+//! be told. One that the waiting thread has blocked is told of by a signalfd; it is left pending,
+//! unless it is ignored, where another kernel would not have kept it. `linux::count_pending` says
+//! how it is counted each time all the same.
 
 use std::ffi::c_int;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -13,13 +14,10 @@ use crate::linux::{self, Counting, Errno, Result};
 
 #[derive(Debug)]
 pub(in crate::kqueue) struct Signal {
-    number: c_int,
     counting: Counting,
     /// So many of what is counted were reported.
     reported: i64,
     pending: OwnedFd,
-    /// How many were found pending, and not reported.
-    found_pending: i64,
     /// In which the two descriptors are, and which is in that of the kqueue.
     epoll: OwnedFd,
 }
@@ -41,7 +39,7 @@ impl Signal {
             let events = libc::EPOLLIN | libc::EPOLLET;
             linux::control(epoll.as_raw_fd(), linux::Control::Add, fd, events, number)?;
         }
-        Ok(Signal { number, counting, reported, pending, found_pending: 0, epoll })
+        Ok(Signal { counting, reported, pending, epoll })
     }
 
     pub(in crate::kqueue) fn raw_fd(&self) -> RawFd {
@@ -50,17 +48,21 @@ impl Signal {
 
     /// How many there were since the last report.
     pub(in crate::kqueue) fn look(&mut self) -> Option<Found> {
-        // Both are edges, which this takes. The second comes with other signals, too: while one is left
-        // pending it is counted with each.
+        // Both are edges, which this takes. The second comes with other signals, too.
         let edges = linux::ready(self.epoll.as_raw_fd(), 2).unwrap_or_default();
-        if edges.contains(&PENDING) && linux::is_blocked(self.number) && self.is_pending() {
-            self.found_pending += 1;
-            if linux::is_ignored(self.number) {
-                linux::take_signal(&self.pending);
-            }
+        if (edges.contains(&PENDING) || self.counting.must_look()) && self.is_pending() {
+            let forget = || drop(linux::ready(self.epoll.as_raw_fd(), 2));
+            self.counting.take_in_pending(&self.pending, forget);
         }
-        let data = self.counting.count() - self.reported + self.found_pending;
+        let data = self.counting.count() - self.reported;
         (data > 0).then_some(Found { data, ..Found::default() })
+    }
+
+    /// Counts on, whatever disposition the program has set since. Returns whether the signal is to
+    /// be looked at.
+    pub(in crate::kqueue) fn keep(&self) -> bool {
+        self.counting.keep();
+        self.counting.must_look() && self.is_pending()
     }
 
     fn is_pending(&self) -> bool {
@@ -70,7 +72,6 @@ impl Signal {
 
     /// So many have been reported.
     pub(in crate::kqueue) fn clear(&mut self, data: i64) {
-        self.reported += data - self.found_pending;
-        self.found_pending = 0;
+        self.reported += data;
     }
 }

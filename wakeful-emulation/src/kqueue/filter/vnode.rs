@@ -28,8 +28,7 @@ impl Vnode {
         let fd = RawFd::try_from(change.ident).map_err(|_| Errno::BADF)?;
         let identity = linux::identity(fd)?;
         // A pipe or a socket is "pipe:[…]".
-        let name = std::fs::read_link(format!("/proc/self/fd/{fd}")).map_err(|_| Errno::BADF)?;
-        if !name.is_absolute() {
+        if !linux::path_of(fd)?.is_absolute() {
             return Err(Errno(libc::EINVAL));
         }
         Ok(Vnode {
@@ -55,8 +54,8 @@ impl Vnode {
     }
 
     /// Whether the number still means the file that it meant.
-    pub(in crate::kqueue) fn is_same(&self) -> bool {
-        linux::identity(self.fd).is_ok_and(|now| self.identity.is(&now))
+    pub(in crate::kqueue) fn is_same(&self) -> Result<bool> {
+        linux::is_still(self.fd, &self.identity)
     }
 
     /// What of the file has to be heard of.
@@ -110,17 +109,20 @@ impl Vnode {
     }
 
     /// What all that was heard since the last time comes to. Whether its parent is another by now.
-    pub(in crate::kqueue) fn tell_apart(&mut self) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// What prevents to find out; what was heard is kept.
+    pub(in crate::kqueue) fn tell_apart(&mut self) -> Result<bool> {
+        let now = match linux::identity(self.fd) {
+            Ok(now) if self.identity.is(&now) => now,
+            Err(error) if !error.says_closed() => return Err(error),
+            // Closed, or another file by now, as will be found out when it is looked at.
+            _ => return Ok(false),
+        };
         let heard = std::mem::take(&mut self.heard);
         let entries = std::mem::take(&mut self.entries);
-        let Ok(now) = linux::identity(self.fd).map_err(drop) else {
-            return false;
-        };
         let before = self.identity;
-        if !before.is(&now) {
-            // Another file by now, as will be found out when it is looked at.
-            return false;
-        }
         if std::mem::take(&mut self.heard_parent) && now.links == 0 && before.links > 0 {
             self.find(abi::NOTE_DELETE);
             self.identity.links = 0;
@@ -147,7 +149,7 @@ impl Vnode {
         if heard & libc::IN_ATTRIB != 0 {
             (self.identity.links, self.identity.access) = (now.links, now.access);
         }
-        heard & libc::IN_MOVE_SELF != 0
+        Ok(heard & libc::IN_MOVE_SELF != 0)
     }
 
     fn find(&mut self, notes: u32) {
@@ -161,7 +163,7 @@ impl Vnode {
     ///
     /// `EBADF`: it was closed, or is another by now.
     pub(in crate::kqueue) fn look(&self) -> Result<Option<Found>> {
-        if !self.is_same() {
+        if !self.is_same()? {
             return Err(Errno::BADF);
         }
         let is_revoked = self.found & abi::NOTE_REVOKE != 0;

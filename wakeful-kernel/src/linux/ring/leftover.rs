@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Core, Slot};
-use crate::file::{Key, Operation};
+use crate::file::Operation;
 use crate::poll::{PollFd, poll};
 use crate::process;
 use crate::readiness::Readiness;
@@ -22,17 +22,17 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The callers' values go with the ring, on its thread. They are dropped last: a panic of theirs must find nothing that the
 /// kernel uses.
 pub(super) fn wait_for<U>(core: Core<U>) {
-    let Core { uring, depth, slots, generation, pushed, fixed, forks, broken, refused } = core;
+    let Core { uring, depth, slots, keys, pushed, fixed, forks, broken, refused } = core;
     let _refused = refused;
     let mut users = Vec::with_capacity(slots.len());
     let slots = slots.into_iter().map(|(index, slot)| {
-        let Slot { operation, extra, generation, sequence, user } = slot;
+        let Slot { operation, extra, key, sequence, user } = slot;
         users.push(user);
-        (index, Slot { operation, extra, generation, sequence, user: () })
+        (index, Slot { operation, extra, key, sequence, user: () })
     });
     let slots = slots.collect();
     let refused = VecDeque::new();
-    let mut core = Core { uring, depth, slots, generation, pushed, fixed, forks, broken, refused };
+    let mut core = Core { uring, depth, slots, keys, pushed, fixed, forks, broken, refused };
 
     if core.forks != process::forks() {
         // A forked child has copies of the buffers, of which the kernel knows nothing. What it was to close, it may have
@@ -77,8 +77,7 @@ fn cancel(core: &mut Core<()>) {
     if core.broken.is_some() {
         return;
     }
-    let keys: Vec<_> =
-        core.slots.iter().map(|(index, slot)| Key::new(index as u32, slot.generation)).collect();
+    let keys: Vec<_> = core.slots.iter().map(|(_, slot)| slot.key).collect();
     for key in keys {
         core.push_cancellation(key);
     }

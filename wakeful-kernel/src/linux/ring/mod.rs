@@ -11,7 +11,7 @@ use io_uring::squeue::{Entry, Flags};
 use io_uring::{IoUring, opcode};
 use slab::Slab;
 
-use crate::file::{Completed, FixedBuffers, Key, Operation, Reason, Rejected, RejectedChain};
+use crate::file::{Completed, FixedBuffers, Key, Keys, Operation, Reason, Rejected, RejectedChain};
 use crate::process;
 
 mod entry;
@@ -81,8 +81,7 @@ struct Core<U> {
     uring: IoUring,
     depth: usize,
     slots: Slab<Slot<U>>,
-    /// Counts the operations, to tell one from another that had its slot before.
-    generation: u32,
+    keys: Keys,
     /// How many entries have been pushed, cancellations included.
     pushed: u64,
     fixed: Option<FixedBuffers>,
@@ -97,7 +96,7 @@ struct Slot<U> {
     operation: Operation,
     /// What else the kernel uses until it has ended.
     extra: Extra,
-    generation: u32,
+    key: Key,
     /// How many entries were pushed before.
     sequence: u64,
     user: U,
@@ -127,7 +126,7 @@ impl<U> Ring<U> {
             uring,
             depth,
             slots: Slab::new(),
-            generation: 0,
+            keys: Keys::default(),
             pushed: 0,
             fixed: None,
             forks: process::forks(),
@@ -321,17 +320,10 @@ impl<U> Core<U> {
     }
 
     fn push(&mut self, operation: Operation, user: U, flags: Flags) -> Key {
-        self.generation = self.generation.wrapping_add(1);
-        let generation = self.generation;
         let slot = self.slots.vacant_entry();
-        let key = Key::new(slot.key() as u32, generation);
-        let slot = slot.insert(Slot {
-            operation,
-            extra: Extra::None,
-            generation,
-            sequence: self.pushed,
-            user,
-        });
+        let key = self.keys.key(slot.key() as u32);
+        let slot =
+            slot.insert(Slot { operation, extra: Extra::None, key, sequence: self.pushed, user });
         let entry = entry::of(&mut slot.operation, &mut slot.extra, self.fixed.as_ref())
             .flags(flags)
             .user_data(key.bits());
@@ -413,10 +405,9 @@ impl<U> Core<U> {
             .collect();
         refused.sort_unstable();
         for (_, index) in refused {
-            let Slot { operation, user, generation, .. } = self.slots.remove(index);
-            let (key, result) =
-                (Key::new(index as u32, generation), Err(io::Error::from_raw_os_error(errno)));
-            self.refused.push_back(Completed { key, user, operation, result });
+            let Slot { operation, user, key, .. } = self.slots.remove(index);
+            let result = Err(io::Error::from_raw_os_error(errno));
+            self.refused.push_back(Completed::new(key, user, operation, result));
         }
     }
 
@@ -444,13 +435,13 @@ impl<U> Core<U> {
             let slot = self.slots.try_remove(key.index() as usize)?;
             let Slot { mut operation, extra, user, .. } = slot;
             let result = entry::output(&mut operation, extra, answer);
-            return Some(Completed { key, user, operation, result });
+            return Some(Completed::new(key, user, operation, result));
         }
     }
 
     fn cancel(&mut self, key: Key) -> io::Result<()> {
         let slot = self.slots.get(key.index() as usize);
-        if slot.is_none_or(|slot| slot.generation != key.generation()) {
+        if slot.is_none_or(|slot| slot.key != key) {
             return Ok(());
         }
         self.check()?;

@@ -6,6 +6,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+use wakeful_kernel::descriptor::into_high_number;
 use wakeful_kernel::kqueue::filter::{Read, User, Write};
 use wakeful_kernel::kqueue::{Change, Event, Filter, FlagOperation, Kqueue, Mode};
 use wakeful_kernel::pipe::pipe;
@@ -33,6 +34,7 @@ impl Wake {
             return Ok(Wake::User);
         }
         let (reader, writer) = pipe()?;
+        let (reader, writer) = (into_high_number(reader), into_high_number(writer));
         kqueue.apply([Change::add(Read::new(&reader), Mode::Clear, 0)?])?;
         Ok(Wake::Pipe { reader, writer })
     }

@@ -9,6 +9,8 @@ use wakeful_kernel::file::{Completed, Operation, Rejected};
 use wakeful_kernel::kqueue::filter::User;
 use wakeful_kernel::kqueue::{Change, FlagOperation, Kqueue, Mode};
 
+use super::ringing::make_readable;
+
 /// The number of what the program says.
 const RING: usize = 0;
 
@@ -43,10 +45,13 @@ impl OperationQueue {
         }
     }
 
-    pub(crate) fn ring(&self) {
-        // It has what it needs, since it was created.
-        let ring = Change::trigger(RING, FlagOperation::Keep, 0);
-        let _ = ring.map(|change| self.0.apply([change]));
+    /// # Errors
+    ///
+    /// It is not readable.
+    pub(crate) fn ring(&self) -> io::Result<()> {
+        make_readable(self.0.as_fd(), || {
+            Ok(self.0.apply([Change::trigger(RING, FlagOperation::Keep, 0)?])?)
+        })
     }
 }
 

@@ -55,10 +55,10 @@ impl Teller {
     }
 
     /// What has happened since the last time, if anything.
-    pub(super) fn happened(&self) -> Option<Vec<(usize, What)>> {
+    pub(super) fn happened(&self) -> io::Result<Option<Vec<(usize, What)>>> {
         let mut events = Vec::with_capacity(BATCH);
-        if self.0.wait(&mut events, Some(Duration::ZERO)).ok()? == 0 {
-            return None;
+        if self.0.wait(&mut events, Some(Duration::ZERO))? == 0 {
+            return Ok(None);
         }
         let told = events.iter().filter_map(|event| match event.happening() {
             Happening::Vnode { what, .. } => {
@@ -68,7 +68,7 @@ impl Teller {
             }
             _ => None,
         });
-        Some(told.collect())
+        Ok(Some(told.collect()))
     }
 }
 

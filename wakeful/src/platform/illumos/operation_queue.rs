@@ -8,6 +8,8 @@ use std::time::Duration;
 use wakeful_kernel::event_port::EventPort;
 use wakeful_kernel::file::{Completed, Operation, Rejected};
 
+use super::ringing::make_readable;
+
 #[derive(Debug)]
 pub(crate) struct OperationQueue(EventPort);
 
@@ -34,9 +36,11 @@ impl OperationQueue {
         }
     }
 
-    pub(crate) fn ring(&self) {
-        // A full port is readable.
-        let _ = self.0.send(1, 0);
+    /// # Errors
+    ///
+    /// It is not readable.
+    pub(crate) fn ring(&self) -> io::Result<()> {
+        make_readable(self.0.as_fd(), || self.0.send(1, 0).map_err(io::Error::from))
     }
 }
 

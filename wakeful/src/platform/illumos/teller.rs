@@ -72,10 +72,10 @@ impl Teller {
     }
 
     /// What has happened since the last time, if anything.
-    pub(super) fn happened(&self) -> Option<Vec<(usize, What)>> {
-        let events = self.port.get_n(BATCH, Some(Duration::ZERO)).ok()?;
+    pub(super) fn happened(&self) -> io::Result<Option<Vec<(usize, What)>>> {
+        let events = self.port.get_n(BATCH, Some(Duration::ZERO))?;
         if events.is_empty() {
-            return None;
+            return Ok(None);
         }
         let mut watched = self.watched();
         let mut told = Vec::new();
@@ -86,7 +86,7 @@ impl Teller {
             };
             told.push((event.user, self.again(watched, event.user, found)));
         }
-        Some(told)
+        Ok(Some(told))
     }
 
     /// Associates a file again. What was found, in our words.

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use wakeful_kernel::linux::SignalFd;
 use wakeful_kernel::signal::SignalSet;
 
+use super::refused::refused;
 use crate::signal::{Received, Signal};
 
 #[derive(Debug)]
@@ -13,7 +14,10 @@ pub(crate) struct SignalQueue(SignalFd);
 
 impl SignalQueue {
     pub(crate) fn new(signals: &SignalSet) -> io::Result<SignalQueue> {
-        Ok(SignalQueue(SignalFd::new(signals)?))
+        match SignalFd::new(signals) {
+            Ok(queue) => Ok(SignalQueue(queue)),
+            Err(error) => Err(refused("signalfd4(2)", error, "use signal::Signals")),
+        }
     }
 
     /// Takes only these from now on.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wakeful_kernel::linux::{self, Expiry, TimerFd};
 
+use super::refused::refused;
 use crate::time::Clock;
 
 #[derive(Debug)]
@@ -18,7 +19,11 @@ impl Timer {
             Clock::Boot => linux::Clock::Boot,
             Clock::Wall => linux::Clock::Realtime,
         };
-        Ok(Timer(TimerFd::new(clock)?))
+        let advice = "use Poll::timers, which needs no descriptor";
+        match TimerFd::new(clock) {
+            Ok(timer) => Ok(Timer(timer)),
+            Err(error) => Err(refused("timerfd_create(2)", error, advice)),
+        }
     }
 
     pub(crate) fn set_after(&self, delay: Duration, period: Option<Duration>) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat};
+use wakeful_kernel::descriptor::into_high_number;
 
 use crate::platform::teller::OPEN_TO_WATCH;
 
@@ -85,7 +86,7 @@ pub(super) fn open(directory: impl AsFd, name: &OsStr, follow: bool) -> io::Resu
     let follow = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     let to_watch = OFlags::from_bits_retain(OPEN_TO_WATCH as _);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | follow | to_watch;
-    Ok(rustix::fs::openat(directory, name, flags, Mode::empty())?)
+    Ok(into_high_number(rustix::fs::openat(directory, name, flags, Mode::empty())?))
 }
 
 /// As [`open`], by a path, and following links.

@@ -10,6 +10,7 @@ mod tree;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -50,7 +51,12 @@ struct State {
     places: Places,
     /// What the events taken so far have come to.
     changes: VecDeque<Change>,
+    /// The last attempt to take events failed, which was reported.
+    has_failed: bool,
 }
+
+/// How often events are asked for again after an error.
+const ATTEMPTS: usize = 8;
 
 /// A watch of ours.
 enum Root {
@@ -130,12 +136,28 @@ impl Watches {
 
     pub(crate) fn next_change(&self) -> Option<Change> {
         let mut state = self.state();
+        let mut failures = 0;
         loop {
             if let Some(change) = state.changes.pop_front() {
                 return Some(change);
             }
-            let events = self.teller.happened()?;
-            state.take(&self.teller, &events);
+            match self.teller.happened() {
+                Ok(Some(events)) => {
+                    failures = 0;
+                    state.has_failed = false;
+                    state.take(&self.teller, &events);
+                }
+                Ok(None) => {
+                    state.has_failed = false;
+                    return None;
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures == ATTEMPTS {
+                        return state.fail(&self.teller, error);
+                    }
+                }
+            }
         }
     }
 
@@ -187,6 +209,16 @@ impl State {
                 tree.go_on(&mut desk);
             }
         }
+    }
+
+    /// Events could not be taken, which is reported once. It is readable, to try again.
+    fn fail(&mut self, teller: &Teller, error: io::Error) -> Option<Change> {
+        if !mem::replace(&mut self.has_failed, true) {
+            return Some(Change::overflow_by(error));
+        }
+        self.has_failed = false;
+        self.desk(teller).1.nudge();
+        None
     }
 
     fn end(&mut self, watch: WatchId, teller: &Teller) {

@@ -47,8 +47,13 @@ struct kevent {
 #define EVFILT_PROC      (-5)        /* A process ends. */
 #define EVFILT_SIGNAL    (-6)        /* A signal arrives. */
 #define EVFILT_TIMER     (-7)        /* A time is over. */
+#define EVFILT_PROCDESC  (-8)        /* FreeBSD's process descriptors. Refused: Linux has none. */
+#define EVFILT_FS        (-9)        /* File systems are mounted and unmounted. Refused. */
+#define EVFILT_LIO       (-10)       /* All operations of a list have ended: the SIGEV_KEVENT of lio_listio adds this. */
 #define EVFILT_USER      (-11)       /* The program says so. */
+#define EVFILT_SENDFILE  (-12)       /* FreeBSD's own, of sendfile(2). Refused. */
 #define EVFILT_EMPTY     (-13)       /* All that was written has left. */
+#define EVFILT_SYSCOUNT  13          /* How many filters FreeBSD has: the others are not among them. */
 #define EVFILT_EXCEPT    (-64)       /* There is out-of-band data. Not FreeBSD's: others have it, by other numbers. */
 
 #define EV_ADD           0x1         /* Adds the event, or changes it. */
@@ -61,6 +66,10 @@ struct kevent {
 #define EV_DISPATCH      0x80        /* Disables it when it has been reported. */
 #define EV_FORCEONESHOT  0x100       /* Reports it now, once. */
 #define EV_KEEPUDATA     0x200       /* Leaves the caller's pointer as it is. */
+#define EV_SYSFLAGS      0xf000      /* What the system keeps for itself. */
+#define EV_DROP          0x1000      /* The system's: it is taken out. */
+#define EV_FLAG1         0x2000      /* The system's, by the filter. */
+#define EV_FLAG2         0x4000      /* The system's, by the filter. */
 #define EV_ERROR         0x4000      /* Reported only: the change failed, and data says why. */
 #define EV_EOF           0x8000      /* Reported only: the end of the file, or the other side is gone. */
 

@@ -10,6 +10,7 @@ mod tree;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -18,6 +19,7 @@ use wakeful_kernel::linux::{self, AddWatchError, Inotify, WatchDescriptor, Watch
 
 use self::path::PathWatch;
 use self::tree::Tree;
+use crate::platform::refused::refused;
 use crate::platform::way;
 use crate::watch::{Change, Watch, WatchId};
 
@@ -35,7 +37,12 @@ struct State {
     places: Places,
     /// What the records read so far have come to.
     changes: VecDeque<Change>,
+    /// The last attempt to read failed, which was reported.
+    has_failed: bool,
 }
+
+/// How often reading is tried again after an error.
+const ATTEMPTS: usize = 8;
 
 /// A watch of ours.
 enum Root {
@@ -79,7 +86,10 @@ struct Desk<'state> {
 
 impl Watches {
     pub(crate) fn new() -> io::Result<Watches> {
-        Ok(Watches { inotify: Inotify::new()?, state: Mutex::default() })
+        let advice = "look at the files from time to time";
+        let inotify = Inotify::new();
+        let inotify = inotify.map_err(|error| refused("inotify_init1(2)", error, advice))?;
+        Ok(Watches { inotify, state: Mutex::default() })
     }
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
@@ -111,17 +121,31 @@ impl Watches {
 
     pub(crate) fn next_change(&self) -> Option<Change> {
         let mut state = self.state();
+        let mut failures = 0;
         loop {
             if let Some(change) = state.changes.pop_front() {
                 return Some(change);
             }
             let mut buffer = [0; BUFFER];
-            let Ok(records) = self.inotify.read(&mut buffer) else {
-                state.settle(&self.inotify);
-                return state.changes.pop_front();
-            };
-            for record in records {
-                state.take(&self.inotify, &record);
+            match self.inotify.read(&mut buffer).map_err(io::Error::from) {
+                Ok(records) => {
+                    failures = 0;
+                    state.has_failed = false;
+                    for record in records {
+                        state.take(&self.inotify, &record);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    state.has_failed = false;
+                    state.settle(&self.inotify);
+                    return state.changes.pop_front();
+                }
+                Err(error) => {
+                    failures += 1;
+                    if failures == ATTEMPTS {
+                        return state.fail(&self.inotify, error);
+                    }
+                }
             }
         }
     }
@@ -167,6 +191,17 @@ impl State {
                 }
             }
         }
+    }
+
+    /// Records could not be read, which is reported once: they may be lost. It is readable, to try
+    /// again.
+    fn fail(&mut self, inotify: &Inotify, error: io::Error) -> Option<Change> {
+        if !mem::replace(&mut self.has_failed, true) {
+            return Some(Change::overflow_by(error));
+        }
+        self.has_failed = false;
+        self.desk(inotify).1.nudge();
+        None
     }
 
     /// There are no more records for now.
