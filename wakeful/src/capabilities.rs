@@ -152,7 +152,8 @@ pub struct Capabilities {
     /// cannot see drained: see [`EdgeRule::AfterWouldBlock`]. An edge of such a registration is
     /// reported that much later at most. `None`: the kernel knows edges, and reports each at once.
     pub edge_recheck: Option<Duration>,
-    /// The finest timeout; finer ones are rounded up to a multiple of it.
+    /// The finest timeout; finer ones are rounded up to a multiple of it. Under kqueue, NetBSD,
+    /// OpenBSD and DragonFly count ticks of the clock, 10 ms as a rule, and may add one.
     pub timeout_resolution: Duration,
     /// Whether the descriptor of the `Poll` tells an outer loop of everything: registrations and
     /// wake-ups. Otherwise it tells of wake-ups alone.
@@ -170,6 +171,7 @@ pub struct Capabilities {
     /// never reported, and refused as unsupported if nothing else is asked for.
     pub priority: bool,
     /// Whether regular files and directories can be registered. Otherwise they are refused with
-    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then.
+    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then. NetBSD before 10
+    /// takes them for reading only, and refuses an interest in writing with `EPERM`.
     pub regular_files: bool,
 }
