@@ -96,21 +96,6 @@ fn drain(fd: &impl AsFd) -> usize {
 }
 
 every_backend! {
-    /// A read returns it.
-    fn an_error_is_readable(backend) {
-        for trigger in [Trigger::Edge, Trigger::Level, Trigger::Oneshot] {
-            let (socket, _) = without_peer();
-            let mut events = Loop::new(backend);
-            let interest = Interest::READABLE.with_trigger(trigger);
-            let socket = events.registry().register_owned(socket, TOKEN, interest).unwrap();
-            socket.send(b"x").unwrap();
-            let event = events.expect(TOKEN, |_| true);
-            if backend != Backend::Epoll {
-                assert!(event.is_readable(), "{trigger:?}: {event:?}");
-            }
-        }
-    }
-
     /// Whether or not somebody has taken the error, and who only looks at `is_readable` as well.
     fn a_datagram_after_an_error_is_reported(backend) {
         for is_taken in [false, true] {

@@ -112,16 +112,11 @@ impl Entry {
         if counts { descriptor::bytes_to_read(self.fd).ok() } else { None }
     }
 
-    /// What is found, as epoll would say it; and an error can be read, or met by writing.
+    /// What is found, as epoll would say it.
     fn event(&self, found: Readiness) -> Event {
-        let (reads, writes) = (self.wanted() & Readiness::IN, self.wanted() & Readiness::OUT);
         let mut readiness = found & (self.wanted() | STICKY);
         if found.contains(Readiness::RDHUP) {
-            readiness |= reads;
-        }
-        // That of a pipe whose reader is gone cannot be read.
-        if found.contains(Readiness::ERR) && !self.identity.is_pipe() {
-            readiness |= reads | writes;
+            readiness |= self.wanted() & Readiness::IN;
         }
         Event::new(readiness, self.token)
     }
