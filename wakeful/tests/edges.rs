@@ -278,7 +278,7 @@ every_backend! {
         }
     }
 
-    /// As fast as the other end writes, which is told by the unread bytes.
+    /// As fast as the other end writes, which the unread bytes show.
     fn a_bare_pipe_is_read_at_full_speed(backend) {
         let (sender, receiver) = pipe::new().unwrap();
         let receiver = OwnedFd::from(receiver);

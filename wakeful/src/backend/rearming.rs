@@ -46,7 +46,7 @@ pub(super) struct Entry {
     stuck: Readiness,
     /// What is stuck cannot end.
     is_over: bool,
-    /// A one-shot that was reported is passed over until it is registered anew.
+    /// A one-shot that was reported is passed over until it is registered again.
     has_fired: bool,
     /// An operation would have blocked since the kernel began to wait, so what it found may be
     /// stale.
@@ -123,7 +123,8 @@ impl Entry {
 }
 
 impl Table {
-    /// For anonymous pipes to be told from named ones, another of their kind, or else a new one.
+    /// A table that tells anonymous pipes from named ones by this one of them, or else by a new
+    /// one.
     pub(super) fn new(anonymous: Option<Identity>) -> Table {
         let new_pipe = || pipe().ok().and_then(|(reader, _)| identity(&reader).ok());
         Table {
@@ -215,8 +216,11 @@ impl Table {
         let Some(&index) = self.index.get(&fd) else {
             return false;
         };
-        let is_same = Identity::of(fd).is_ok_and(|now| now == self.entries[index].identity);
-        !is_same && self.forget(fd)
+        let is_other = match Identity::of(fd) {
+            Ok(now) => now != self.entries[index].identity,
+            Err(error) => io::Error::from(error).raw_os_error() == Some(libc::EBADF),
+        };
+        is_other && self.forget(fd)
     }
 
     /// Ends the registration by this number, if there is one.
@@ -416,7 +420,7 @@ impl Table {
 /// For a kernel that waits for a descriptor until there is an event, and then no more.
 #[cfg_attr(not(backend = "event-ports"), allow(dead_code))]
 impl Table {
-    /// What the kernel is to wait for, if it does not; it counts as told then.
+    /// What the kernel is to wait for, if it does not; from then on it does.
     pub(super) fn next_association(&mut self, fd: RawFd) -> Option<Wanted> {
         let entry = self.get(fd)?;
         if entry.is_associated || !entry.is_waited_for() {
@@ -435,7 +439,7 @@ impl Table {
         }
     }
 
-    /// Whether or not the kernel waits for it, it is to be told anew.
+    /// The kernel is to wait for it once more, whether or not it does.
     pub(super) fn forget_association(&mut self, fd: RawFd) {
         if let Some(entry) = self.get(fd) {
             entry.is_associated = false;
