@@ -216,8 +216,13 @@ impl Table {
         let Some(&index) = self.index.get(&fd) else {
             return false;
         };
+        let entry = &self.entries[index];
+        if !entry.is_bare {
+            // Its type would have said so.
+            return false;
+        }
         let is_other = match Identity::of(fd) {
-            Ok(now) => now != self.entries[index].identity,
+            Ok(now) => now != entry.identity,
             Err(error) => io::Error::from(error).raw_os_error() == Some(libc::EBADF),
         };
         is_other && self.forget(fd)
