@@ -106,11 +106,12 @@ impl fmt::Display for Support {
 pub enum EdgeRule {
     /// Anything new that happens, drained or not.
     ///
-    /// Limitation: under kqueue, a nested queue of the kernel reports nothing new of the same kind until it was asked. Such
-    /// queues are a nested [`Poll`](crate::Poll), which is asked by polling it once, and the sources that the BSDs and
-    /// macOS make of a kqueue, which are asked by draining them: [`Timer`](crate::time::Timer),
-    /// [`Watcher`](crate::watch::Watcher), [`Exit`](crate::process::Exit) and [`Queue`](crate::file::Queue). Each wake-up
-    /// of a nested `Poll` is an edge all the same, and so is whatever a poll of it has left.
+    /// Limitation: under kqueue, a nested queue of the kernel reports nothing new of the same kind
+    /// until it was asked. Such queues are a nested [`Poll`](crate::Poll), which is asked by
+    /// polling it once, and the sources that the BSDs and macOS make of a kqueue, which are asked
+    /// by draining them: [`Timer`](crate::time::Timer), [`Watcher`](crate::watch::Watcher),
+    /// [`Exit`](crate::process::Exit) and [`Queue`](crate::file::Queue). Each wake-up of a nested
+    /// `Poll` is an edge all the same, and so is whatever a poll of it has left.
     EveryChange,
     /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or
     /// write of a stream that moves less than it was asked to, arms its direction again.
@@ -163,9 +164,9 @@ pub struct Capabilities {
     /// Whether closing the last descriptor of a file ends its registration. Otherwise wakeful's own
     /// types end it when they are closed; of a bare descriptor the number stays registered until it
     /// is deregistered, or registered anew, or found closed by a wait. Eventfds, timerfds, named
-    /// pipes and terminals cannot be told from others of their kind, so a second registration of
-    /// such a descriptor, by [`SourceFd`](crate::unix::SourceFd), replaces the first instead of
-    /// being refused with `EEXIST`.
+    /// pipes and terminals cannot be distinguished from others of their kind, so a second
+    /// registration of such a descriptor, by [`SourceFd`](crate::unix::SourceFd), replaces the
+    /// first instead of being refused with `EEXIST`.
     pub forgets_closed: bool,
     /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is
     /// never reported, and refused as unsupported if nothing else is asked for.

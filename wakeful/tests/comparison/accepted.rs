@@ -157,14 +157,4 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         extra: Report::READABLE,
         reason: "epoll takes it for hung up, kqueue for a socket that is not connected",
     },
-    Accepted {
-        backends: REARMING,
-        kinds: &["UDP socket"],
-        states: &["refused by ICMP", "a timestamp"],
-        triggers: ANY,
-        phases: ALWAYS,
-        missing: Report::WRITE_CLOSED,
-        extra: Report::READABLE.union(Report::WRITABLE),
-        reason: "an error is readable and writable, where that is waited for",
-    },
 ];
