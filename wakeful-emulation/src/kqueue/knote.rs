@@ -226,9 +226,8 @@ impl Knote {
                 Source::Operation(operation) => operation.look().is_some(),
                 Source::User(user) => user.look().is_some(),
                 Source::Vnode(vnode) => vnode.has_found(),
-                Source::Empty(_) | Source::Process(_) | Source::Signal(_) | Source::Timer(_) => {
-                    false
-                }
+                Source::Signal(signal) => signal.look().is_some(),
+                Source::Empty(_) | Source::Process(_) | Source::Timer(_) => false,
             }
     }
 

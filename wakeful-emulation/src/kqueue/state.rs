@@ -68,17 +68,6 @@ impl State {
     /// Adds what epoll has found since the last time to the line. Returns whether a knote came into
     /// it of which epoll does not tell again, so that a bell has to.
     pub(super) fn line_up(&mut self, first: RawFd, most: usize) -> Result<bool> {
-        let must_look = |number: &u64| {
-            let key = self.keys.get(number);
-            match key.and_then(|key| self.knotes.get(key)).map(|knote| &knote.source) {
-                Some(Source::Signal(signal)) => signal.keep(),
-                _ => false,
-            }
-        };
-        let pending: Vec<u64> = self.signals.iter().copied().filter(must_look).collect();
-        for number in pending {
-            self.enqueue(number);
-        }
         let mut needs_bell = false;
         let mut has_sides = false;
         let most_here = most.saturating_add(FIRST_KNOTE as usize);
@@ -102,7 +91,25 @@ impl State {
             // asked, and would keep its place before what happens next.
             let _ = linux::poll_now(first, libc::POLLIN);
         }
-        Ok(needs_bell)
+        Ok(self.line_up_signals() || needs_bell)
+    }
+
+    /// As `line_up`, of signals, which are looked at by each call: the program may have set another
+    /// disposition.
+    fn line_up_signals(&mut self) -> bool {
+        let has_come = |number: &u64| {
+            let knote = self.keys.get(number).and_then(|key| self.knotes.get(key));
+            knote.is_some_and(|knote| match &knote.source {
+                Source::Signal(signal) => signal.keep() && knote.is_enabled,
+                _ => false,
+            })
+        };
+        let come: Vec<u64> = self.signals.iter().copied().filter(has_come).collect();
+        let mut needs_bell = false;
+        for number in come {
+            needs_bell |= self.enqueue(number);
+        }
+        needs_bell
     }
 
     /// As `line_up`, of one side.
@@ -376,7 +383,7 @@ impl Knote {
     fn is_told_by_level(&self) -> bool {
         match &self.source {
             // What they found is taken from their descriptors when they are looked at.
-            Source::Empty(_) => false,
+            Source::Empty(_) | Source::Signal(_) => false,
             Source::Timer(timer) => !timer.has_expired(),
             _ => {
                 self.is_armed
