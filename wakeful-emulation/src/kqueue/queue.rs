@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::abi::{self, kevent};
 use super::knote::{After, Key, Knote};
-use super::state::{BELL, State};
+use super::state::{BELL, MANY, State};
 use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
 
@@ -45,9 +45,6 @@ const FILTERS: [i16; 11] = [
 
 /// Linux does not tell those who wait that the kqueue was closed: so often they look.
 const LOOK_ROUND: Duration = Duration::from_secs(1);
-
-/// How many events to take in before a change.
-const MANY: usize = 1024;
 
 impl Instance for Queue {
     fn process(&self) -> u32 {
@@ -241,19 +238,19 @@ impl Queue {
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
         let mut state = lock(&self.state);
         linux::count(&self.bell);
-        let candidates = state.candidates(self.fd, events.len())?;
+        state.line_up(self.fd, events.len().max(MANY))?;
         let mut written = 0;
-        // Those that found no room come first the next time, and those that are level-triggered
-        // last.
-        let (mut skipped, mut again) = (Vec::new(), Vec::new());
-        for number in candidates {
+        // Those that find no room stay the first; those that are level-triggered become the last.
+        for _ in 0..state.active.len() {
+            if written == events.len() {
+                break;
+            }
+            let Some(number) = state.take_first() else {
+                break;
+            };
             let Some(&key) = state.keys.get(&number) else {
                 continue;
             };
-            if written == events.len() {
-                skipped.push(number);
-                continue;
-            }
             let Some(knote) = state.knotes.get_mut(&key) else {
                 continue;
             };
@@ -286,11 +283,8 @@ impl Queue {
                 After::Delete => state.remove(key, self.fd),
                 After::Disable => drop(state.arm(key, self.fd)),
                 After::Wait => {}
-                After::Again => again.push(number),
+                After::Again => drop(state.enqueue(number)),
             }
-        }
-        for number in skipped.into_iter().chain(again) {
-            state.enqueue(number);
         }
         if state.files.has_unwatched {
             // Else the record of that would be taken for something that has happened.

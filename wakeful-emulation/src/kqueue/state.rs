@@ -1,6 +1,6 @@
 //! What is known of the events of a kqueue, and in which epoll each is.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use super::abi;
@@ -16,8 +16,9 @@ const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
 const FIRST_KNOTE: u64 = 5;
 
-/// How many events of a side to take in when a knote is added.
-const MANY: usize = 1024;
+/// How many events to take in before a change and after it. What is level-triggered is told of
+/// again and again, so more would make many changes slow; beyond this, the order is epoll's.
+pub(super) const MANY: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -31,6 +32,8 @@ pub(super) struct State {
     /// kernel queues them. A level-triggered knote that was reported goes to the end of the line.
     /// None is in it twice.
     pub(super) active: VecDeque<u64>,
+    /// Those of them of which epoll does not tell again, so that a bell has to.
+    untold: HashSet<u64>,
     /// The knotes of regular files that are read: a file whose offset moved back is activated.
     files_read: BTreeSet<u64>,
     /// The knotes of signals, whose dispositions the program may change.
@@ -46,23 +49,21 @@ impl State {
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
+            untold: HashSet::new(),
             files_read: BTreeSet::new(),
             signals: BTreeSet::new(),
             next: FIRST_KNOTE,
         }
     }
 
-    /// Takes the knotes that may have something to report out of the line, in their order.
-    pub(super) fn candidates(&mut self, first: RawFd, most: usize) -> Result<Vec<u64>> {
-        self.line_up(first, most)?;
-        self.line_up_files();
-        let numbers: Vec<u64> = self.active.drain(..).collect();
-        for &number in &numbers {
-            if let Some(knote) = self.knote_mut(number) {
-                knote.is_queued = false;
-            }
+    /// Takes the first knote out of the line, if it is still there.
+    pub(super) fn take_first(&mut self) -> Option<u64> {
+        let number = self.active.pop_front()?;
+        self.untold.remove(&number);
+        if let Some(knote) = self.knote_mut(number) {
+            knote.is_queued = false;
         }
-        Ok(numbers)
+        Some(number)
     }
 
     /// Adds what epoll has found since the last time to the line. Returns whether a knote came into
@@ -91,6 +92,7 @@ impl State {
             // asked, and would keep its place before what happens next.
             let _ = linux::poll_now(first, libc::POLLIN);
         }
+        self.line_up_files();
         Ok(self.line_up_signals() || needs_bell)
     }
 
@@ -138,14 +140,14 @@ impl State {
         };
         let number = knote.number;
         match (knote.side(), knote.watched()) {
-            (Some(side), _) => self.line_up_side(side, first, MANY),
-            // Only one look: those that are in the first epoll stay in its list until a scan takes
-            // them.
-            (None, Some((fd, _))) => {
-                linux::poll_now(fd, libc::POLLIN).is_ok_and(|ready| ready != 0)
+            // What epoll tells of by level it tells of again: one look is less than taking in a
+            // side.
+            (_, Some((fd, events))) if events & libc::EPOLLET == 0 => {
+                linux::poll_now(fd, events as i16).is_ok_and(|ready| ready != 0)
                     && self.enqueue(number)
             }
-            (None, None) => false,
+            (Some(side), _) => self.line_up_side(side, first, MANY),
+            (None, _) => false,
         }
     }
 
@@ -173,16 +175,15 @@ impl State {
         }
         let needs_bell = !knote.is_told_by_level();
         self.active.push_back(number);
+        if needs_bell {
+            self.untold.insert(number);
+        }
         needs_bell
     }
 
     /// Whether the line has a knote of which epoll does not tell again.
     pub(super) fn needs_bell(&self) -> bool {
-        self.active.iter().any(|number| {
-            let key = self.keys.get(number);
-            let knote = key.and_then(|key| self.knotes.get(key));
-            knote.is_some_and(|knote| !knote.is_told_by_level())
-        })
+        !self.untold.is_empty()
     }
 
     fn knote_mut(&mut self, number: u64) -> Option<&mut Knote> {
@@ -346,6 +347,7 @@ impl State {
             let _ = self.arm(key, first);
             self.keys.remove(&number);
             self.files.forget(number);
+            self.untold.remove(&number);
             self.files_read.remove(&number);
             self.signals.remove(&number);
             self.knotes.remove(&key);
