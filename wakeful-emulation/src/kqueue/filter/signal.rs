@@ -46,23 +46,23 @@ impl Signal {
         self.epoll.as_raw_fd()
     }
 
-    /// How many there were since the last report.
-    pub(in crate::kqueue) fn look(&mut self) -> Option<Found> {
+    /// Takes in what has come, whatever disposition the program has set since. Returns whether
+    /// there is something to report.
+    pub(in crate::kqueue) fn keep(&self) -> bool {
+        self.counting.keep();
         // Both are edges, which this takes. The second comes with other signals, too.
         let edges = linux::ready(self.epoll.as_raw_fd(), 2).unwrap_or_default();
         if (edges.contains(&PENDING) || self.counting.must_look()) && self.is_pending() {
             let forget = || drop(linux::ready(self.epoll.as_raw_fd(), 2));
             self.counting.take_in_pending(&self.pending, forget);
         }
-        let data = self.counting.count() - self.reported;
-        (data > 0).then_some(Found { data, ..Found::default() })
+        self.look().is_some()
     }
 
-    /// Counts on, whatever disposition the program has set since. Returns whether the signal is to
-    /// be looked at.
-    pub(in crate::kqueue) fn keep(&self) -> bool {
-        self.counting.keep();
-        self.counting.must_look() && self.is_pending()
+    /// How many there were since the last report.
+    pub(in crate::kqueue) fn look(&self) -> Option<Found> {
+        let data = self.counting.count() - self.reported;
+        (data > 0).then_some(Found { data, ..Found::default() })
     }
 
     fn is_pending(&self) -> bool {
