@@ -7,13 +7,11 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wakeful_kernel::epoll::{Epoll, Flags};
-use wakeful_kernel::linux::EventFd;
-use wakeful_kernel::poll::{PollFd, poll};
+use wakeful_kernel::linux::{EventFd, may_be_interrupted, wait_for};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
 use crate::event::Event;
-use crate::interruptions;
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
 
 /// What the waker's eventfd is registered with.
@@ -34,7 +32,7 @@ impl EpollAdapter {
         Ok(EpollAdapter { epoll: Epoll::new()?, wake: WakeObject::default() })
     }
 
-    /// When a source may interrupt waits.
+    /// On a thread that a ring may interrupt.
     #[cold]
     fn wait_interrupted(
         &self,
@@ -51,7 +49,7 @@ impl EpollAdapter {
     }
 
     /// epoll_wait(2) ends with `EINTR` also when the kernel has work for this thread, as for a ring of its own, and does not
-    /// say so. poll(2) does not, unless a signal handler ran.
+    /// say so. poll(2) does not, unless a signal handler ran. As soon as the rings are gone, it is one call again.
     fn wait_for_signals_only(
         &self,
         events: &mut Vec<Event>,
@@ -66,9 +64,13 @@ impl EpollAdapter {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut remaining = timeout;
         while events.len() == before && remaining != Some(Duration::ZERO) {
-            poll(&mut [PollFd::new(&self.epoll, Readiness::IN)], remaining)?;
-            self.epoll.wait(events, Some(Duration::ZERO))?;
+            wait_for(&self.epoll, remaining)?;
             remaining = deadline.map(|it| it.saturating_duration_since(Instant::now()));
+            if !may_be_interrupted() {
+                self.epoll.wait(events, remaining)?;
+                return Ok(());
+            }
+            self.epoll.wait(events, Some(Duration::ZERO))?;
         }
         Ok(())
     }
@@ -99,7 +101,7 @@ impl Adapter for EpollAdapter {
     // A poll for descriptors alone is to be one function around the system call.
     #[inline(always)]
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
-        if interruptions::are_expected() {
+        if may_be_interrupted() {
             return self.wait_interrupted(events, timeout);
         }
         let before = events.len();
