@@ -45,15 +45,19 @@ thread_local! {
     static THIS: std::cell::RefCell<Option<This>> = const { std::cell::RefCell::new(None) };
 }
 
-/// Returns whether a ring may interrupt a wait of this thread that begins now. While none may interrupt any thread, that
-/// is one relaxed load.
+/// Returns whether a ring may interrupt a wait of some thread, perhaps of this one: see [`may_be_interrupted`]. One
+/// relaxed load.
 #[inline]
-pub fn may_be_interrupted() -> bool {
-    MARKS.load(Ordering::Relaxed) != 0 && is_marked()
+pub fn may_interrupt() -> bool {
+    MARKS.load(Ordering::Relaxed) != 0
 }
 
+/// Returns whether a ring may interrupt a wait of this thread that begins now.
 #[cold]
-fn is_marked() -> bool {
+pub fn may_be_interrupted() -> bool {
+    if !may_interrupt() {
+        return false;
+    }
     let is_marked =
         |this: &This| this.0.generation.is_current() && this.0.marks.load(Ordering::Acquire) != 0;
     THIS.try_with(|this| this.borrow().as_ref().is_some_and(is_marked)).unwrap_or(false)

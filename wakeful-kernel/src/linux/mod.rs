@@ -25,7 +25,7 @@ pub use inotify::{
     AddWatchError, Change, Changes, Inotify, InotifyError, InotifyReadError, RemoveWatchError,
     WatchDescriptor, WatchFlags,
 };
-pub use interruptions::{may_be_interrupted, wait_for};
+pub use interruptions::{may_be_interrupted, may_interrupt, wait_for};
 pub use pidfd::{ExitState, PidFd, PidFdOpenError, PidFdSignalError, PidFdWaitError};
 #[cfg(all(
     target_os = "linux",

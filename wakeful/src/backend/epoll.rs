@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use wakeful_kernel::epoll::{Epoll, Flags};
-use wakeful_kernel::linux::{EventFd, may_be_interrupted, wait_for};
+use wakeful_kernel::linux::{EventFd, may_be_interrupted, may_interrupt, wait_for};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
@@ -32,15 +32,15 @@ impl EpollAdapter {
         Ok(EpollAdapter { epoll: Epoll::new()?, wake: WakeObject::default() })
     }
 
-    /// On a thread that a ring may interrupt.
+    /// When a ring may interrupt a thread.
     #[cold]
-    fn wait_interrupted(
+    fn wait_beside_rings(
         &self,
         events: &mut Vec<Event>,
         timeout: Option<Duration>,
     ) -> io::Result<bool> {
         let before = events.len();
-        if timeout == Some(Duration::ZERO) {
+        if timeout == Some(Duration::ZERO) || !may_be_interrupted() {
             self.epoll.wait(events, timeout)?;
         } else {
             self.wait_for_signals_only(events, timeout)?;
@@ -101,8 +101,8 @@ impl Adapter for EpollAdapter {
     // A poll for descriptors alone is to be one function around the system call.
     #[inline(always)]
     fn wait(&self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<bool> {
-        if may_be_interrupted() {
-            return self.wait_interrupted(events, timeout);
+        if may_interrupt() {
+            return self.wait_beside_rings(events, timeout);
         }
         let before = events.len();
         self.epoll.wait(events, timeout)?;
