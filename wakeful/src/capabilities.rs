@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// epoll(7), Linux's own.
+    /// epoll(7), Linux's own; illumos has it for programs made for Linux.
     Epoll,
     /// kqueue(2), of the BSDs and macOS; on Linux with the feature `emulation`.
     Kqueue,
@@ -125,6 +125,8 @@ pub enum EdgeRule {
     ///
     /// `try_io`, which does not say its direction, arms both, so that a writable socket is reported
     /// once more for each (`try_io_when` says it).
+    ///
+    /// Under illumos' epoll the kernel sees the draining itself: nothing is rechecked.
     AfterWouldBlock,
 }
 
