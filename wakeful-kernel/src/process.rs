@@ -1,5 +1,6 @@
 //! Processes, by their numbers.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::check;
@@ -12,6 +13,8 @@ extern "C" fn forked() {
 
 /// How many times this process and its ancestors were forked since the first call: another number than before means
 /// that this is a child, whose kernel objects and threads are its parent's.
+///
+/// A child that is made by clone(2), vfork(2) or `_Fork` does not count: the C library tells of fork(3) alone.
 #[inline]
 pub fn forks() -> u32 {
     // No `Once`: a child that is forked in the middle of one waits for it for ever.
@@ -22,6 +25,53 @@ pub fn forks() -> u32 {
         unsafe { libc::pthread_atfork(None, None, Some(forked)) };
     }
     FORKS.load(Ordering::Relaxed)
+}
+
+/// The process that made something, as opposed to a child that was forked from it and has a copy.
+///
+/// ```
+/// use wakeful_kernel::process::Generation;
+///
+/// let generation = Generation::current();
+/// // … and later:
+/// assert!(generation.is_current());
+/// generation.check("poller")?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Generation(u32);
+
+impl Generation {
+    /// Returns that of this process.
+    #[inline]
+    pub fn current() -> Generation {
+        Generation(forks())
+    }
+
+    /// Returns whether this process is the one that made it. One relaxed load.
+    #[inline]
+    pub fn is_current(self) -> bool {
+        // Forks are counted since `current` was called.
+        FORKS.load(Ordering::Relaxed) == self.0
+    }
+
+    /// Refuses to use a `thing` that a parent process made.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), with a sentence that says what to do.
+    #[inline]
+    pub fn check(self, thing: &str) -> io::Result<()> {
+        if self.is_current() { Ok(()) } else { Err(inherited(thing)) }
+    }
+}
+
+#[cold]
+fn inherited(thing: &str) -> io::Error {
+    let message = format!(
+        "this {thing} belongs to the process that this one was forked from: create another here"
+    );
+    io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 
 operation_error! {
@@ -62,7 +112,7 @@ pub fn send_signal(pid: u32, signal: i32) -> Result<(), KillError> {
     let error = |source| KillError { pid, signal, source };
     let number = libc::pid_t::try_from(pid).ok().filter(|&number| number > 0);
     let Some(number) = number else {
-        return Err(error(std::io::Error::from_raw_os_error(libc::EINVAL)));
+        return Err(error(io::Error::from_raw_os_error(libc::EINVAL)));
     };
     // SAFETY: the call takes integers.
     check(unsafe { libc::kill(number, signal) }).map(drop).map_err(error)
@@ -96,7 +146,7 @@ pub fn signal_group(group: u32, signal: i32) -> Result<(), KillGroupError> {
     let error = |source| KillGroupError { group, signal, source };
     let number = libc::pid_t::try_from(group).ok().filter(|&number| number > 1);
     let Some(number) = number else {
-        return Err(error(std::io::Error::from_raw_os_error(libc::EINVAL)));
+        return Err(error(io::Error::from_raw_os_error(libc::EINVAL)));
     };
     // SAFETY: the call takes integers.
     check(unsafe { libc::kill(-number, signal) }).map(drop).map_err(error)

@@ -10,15 +10,17 @@ use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr;
+use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use libc::{c_int, siginfo_t};
 
 use crate::descriptor;
 use crate::error::check;
+use crate::fork::ForkMutex;
 use crate::pipe::{CreateError, pipe};
+use crate::process::Generation;
 use crate::sys;
 
 operation_error! {
@@ -64,7 +66,7 @@ static NODES: AtomicPtr<Node> = AtomicPtr::new(ptr::null_mut());
 static EARLIER: [AtomicUsize; SIGNALS] = [const { AtomicUsize::new(0) }; SIGNALS];
 /// The signals that have our handler, and what they are to have again. Those too over whose handler
 /// somebody else has put one, which may pass on to ours: to put ours over that would be a circle.
-static INSTALLED: Mutex<BTreeMap<c_int, Installed>> = Mutex::new(BTreeMap::new());
+static INSTALLED: ForkMutex<BTreeMap<c_int, Installed>> = ForkMutex::new(BTreeMap::new());
 
 struct Installed {
     counters: usize,
@@ -72,7 +74,13 @@ struct Installed {
 }
 
 fn installed() -> MutexGuard<'static, BTreeMap<c_int, Installed>> {
-    INSTALLED.lock().unwrap_or_else(PoisonError::into_inner)
+    extern "C" fn hold() {
+        INSTALLED.hold();
+    }
+    extern "C" fn release() {
+        INSTALLED.release();
+    }
+    INSTALLED.lock(hold, release)
 }
 
 /// `sigaction(signal, handler)`—Counts signals, and is readable when there are some.
@@ -91,7 +99,7 @@ fn installed() -> MutexGuard<'static, BTreeMap<c_int, Installed>> {
 ///
 /// In a child that was forked, but has not executed another program, the parent's counters are silent,
 /// the handlers stay, and the parent hears nothing of the child's signals. The child can have counters
-/// of its own, unless another thread was changing one at the time of the fork.
+/// of its own.
 ///
 /// # References
 /// - [sigaction(2)](https://man7.org/linux/man-pages/man2/sigaction.2.html),
@@ -119,6 +127,7 @@ fn installed() -> MutexGuard<'static, BTreeMap<c_int, Installed>> {
 #[derive(Debug)]
 pub struct SignalCounter {
     node: &'static Node,
+    generation: Generation,
     reader: OwnedFd,
     /// Kept open for the handler.
     writer: OwnedFd,
@@ -140,7 +149,7 @@ impl SignalCounter {
         }
         node.process.store(process(), Ordering::SeqCst);
         node.writer.store(writer.as_raw_fd(), Ordering::SeqCst);
-        Ok(SignalCounter { node, reader, writer })
+        Ok(SignalCounter { node, generation: Generation::current(), reader, writer })
     }
 
     /// `sigaction(signal, handler, &earlier)`—Counts this signal too. Nothing happens if it does.
@@ -157,6 +166,7 @@ impl SignalCounter {
                 source: io::Error::from_raw_os_error(libc::EINVAL),
             });
         };
+        self.check(signal)?;
         let mut installed = installed();
         if wanted.load(Ordering::SeqCst) {
             return Ok(());
@@ -184,6 +194,11 @@ impl SignalCounter {
         }
     }
 
+    /// Refuses to change a counter that a parent process made: its node may be another's in this process.
+    fn check(&self, signal: c_int) -> Result<(), SigactionError> {
+        self.generation.check("signal counter").map_err(|source| SigactionError { signal, source })
+    }
+
     /// `sigaction(signal, &earlier)`—Counts this signal no more. Nothing happens if it does not.
     ///
     /// # Errors
@@ -193,6 +208,7 @@ impl SignalCounter {
         let Some(number) = number(signal) else {
             return Ok(());
         };
+        self.check(signal)?;
         let mut installed = installed();
         if !self.node.wanted[number].swap(false, Ordering::SeqCst) {
             return Ok(());
@@ -223,12 +239,18 @@ impl SignalCounter {
 
     /// How often the signal was delivered since it was last asked for; zero for one not watched.
     pub fn take(&self, signal: c_int) -> u32 {
+        if !self.generation.is_current() {
+            return 0;
+        }
         number(signal).map_or(0, |number| self.node.counts[number].swap(0, Ordering::SeqCst))
     }
 
     /// `read(self, buffer, size)`—Makes it unreadable until the next signal. Call it before
     /// [`take`](SignalCounter::take), so that no signal falls between the two.
     pub fn silence(&self) {
+        if !self.generation.is_current() {
+            return;
+        }
         let mut buffer = [0; 64];
         while let Ok(64) = descriptor::read(&self.reader, &mut buffer) {}
     }
@@ -237,10 +259,15 @@ impl SignalCounter {
 impl SignalCounter {
     /// `write(self, buffer, size)`—Makes it readable, as if a signal had come, and counts nothing.
     ///
+    /// In a forked child this does nothing.
+    ///
     /// # Errors
     ///
     /// Those of write(2), if they last; it is not readable then.
     pub fn ring(&self) -> io::Result<()> {
+        if !self.generation.is_current() {
+            return Ok(());
+        }
         write_one(self.writer.as_raw_fd())
     }
 }
@@ -253,7 +280,7 @@ impl AsFd for SignalCounter {
 
 impl Drop for SignalCounter {
     fn drop(&mut self) {
-        if self.node.process.load(Ordering::SeqCst) != process() {
+        if !self.generation.is_current() || self.node.process.load(Ordering::SeqCst) != process() {
             // In a forked child. The handlers, and whatever a lock was held for, are the parent's.
             return;
         }

@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// epoll(7), Linux's own.
+    /// epoll(7), Linux's own; illumos has it for programs made for Linux.
     Epoll,
     /// kqueue(2), of the BSDs and macOS; on Linux with the feature `emulation`.
     Kqueue,
@@ -126,6 +126,8 @@ pub enum EdgeRule {
     ///
     /// `try_io`, which does not say its direction, arms both, so that a writable socket is reported
     /// once more for each (`try_io_when` says it).
+    ///
+    /// Under illumos' epoll the kernel sees the draining itself: nothing is rechecked.
     AfterWouldBlock,
 }
 
@@ -151,7 +153,8 @@ pub struct Capabilities {
     /// cannot see drained: see [`EdgeRule::AfterWouldBlock`]. An edge of such a registration is
     /// reported that much later at most. `None`: the kernel knows edges, and reports each at once.
     pub edge_recheck: Option<Duration>,
-    /// The finest timeout; finer ones are rounded up to a multiple of it.
+    /// The finest timeout; finer ones are rounded up to a multiple of it. Under kqueue, NetBSD,
+    /// OpenBSD and DragonFly count ticks of the clock, 10 ms as a rule, and may add one.
     pub timeout_resolution: Duration,
     /// Whether the descriptor of the `Poll` tells an outer loop of everything: registrations and
     /// wake-ups. Otherwise it tells of wake-ups alone.
@@ -169,6 +172,7 @@ pub struct Capabilities {
     /// never reported, and refused as unsupported if nothing else is asked for.
     pub priority: bool,
     /// Whether regular files and directories can be registered. Otherwise they are refused with
-    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then.
+    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then. NetBSD before 10
+    /// takes them for reading only, and refuses an interest in writing with `EPERM`.
     pub regular_files: bool,
 }

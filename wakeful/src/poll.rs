@@ -67,10 +67,14 @@ use crate::{Backend, Capabilities, Events, Registry, backend};
 ///
 /// # Fork
 ///
-/// A child forked without exec shares the kernel's queue with its parent under epoll: what it
-/// registers and deregisters, the parent sees. Create a new `Poll` in the child and leave the
-/// inherited one alone; dropping that is harmless, while dropping an inherited
-/// [`Registered`](crate::Registered) takes the registration away from the parent.
+/// A poller belongs to the process that made it. In a child that was forked with fork(3), a poll, a
+/// registration, a change of one and a wakeup are errors that say so
+/// ([`InvalidInput`](io::ErrorKind::InvalidInput)), and never reach the parent's registrations. Dropping an inherited
+/// `Poll`, [`Registered`](crate::Registered) or [`Waker`] closes the child's descriptors and does nothing else; no lock
+/// that another thread of the parent held is waited for. Create a new `Poll` in the child, and register sources there:
+/// the child's copies of sockets and pipes serve. What other sources do in a child is told at each.
+///
+/// A child that is made by clone(2) past the C library is not recognised.
 pub struct Poll {
     registry: Registry,
     memory: Memory,
@@ -104,7 +108,7 @@ impl Poll {
 
     /// For a poller on a backend of the caller's choice.
     pub fn builder() -> Builder {
-        Builder { backend: None }
+        Builder { backend: None, kernel_edges: false }
     }
 
     /// The registry with which sources are registered.
@@ -136,15 +140,16 @@ impl Poll {
     /// # Errors
     ///
     /// [`Interrupted`](io::ErrorKind::Interrupted): a signal handler ran. Nothing is lost; poll
-    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity.
+    /// again. [`InvalidInput`](io::ErrorKind::InvalidInput): `events` has no capacity, or a forked child uses its parent's
+    /// poller.
     pub fn poll(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         let shared = self.registry.shared();
-        let Shared { adapter: Selected::Best(adapter), wake, deferred } = &**shared else {
+        let Shared { adapter: Selected::Best(adapter), wake, deferred, .. } = &**shared else {
             return self.poll_with_all(events, timeout);
         };
         let duties = wake.sleep.known_duties();
         let is_simple = self.timers.is_empty() && Duties::CHANGES.contains(duties);
-        if !is_simple || events.capacity() == 0 {
+        if !is_simple || events.capacity() == 0 || !shared.is_ours() {
             return self.poll_with_all(events, timeout);
         }
         if !duties.is_empty() {
@@ -187,6 +192,7 @@ impl Poll {
     #[inline(never)]
     fn poll_with_all(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
+        self.registry.shared().check()?;
         if events.capacity() == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -464,6 +470,7 @@ impl fmt::Debug for Poll {
 #[derive(Clone, Debug)]
 pub struct Builder {
     backend: Option<Backend>,
+    kernel_edges: bool,
 }
 
 impl Builder {
@@ -471,6 +478,18 @@ impl Builder {
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Builder {
         self.backend = Some(backend);
+        self
+    }
+
+    /// Prefers a backend whose kernel reports the edges of bare descriptors itself to the system's best:
+    /// epoll to event ports on illumos. A backend that is asked for, here or by the environment, goes
+    /// before.
+    ///
+    /// For programs that expect of a bare descriptor ([`SourceFd`](crate::unix::SourceFd)) what epoll
+    /// and kqueue do: another edge once it was drained, without a call.
+    #[must_use]
+    pub fn kernel_edges(mut self) -> Builder {
+        self.kernel_edges = true;
         self
     }
 
@@ -485,7 +504,7 @@ impl Builder {
             Some(backend) => backend::create(backend)?,
             None => match default_backend()? {
                 Some(backend) => backend::create(backend)?,
-                None => best()?,
+                None => best(self.kernel_edges)?,
             },
         };
         let shared = Shared::new(adapter);
@@ -512,17 +531,26 @@ fn default_backend() -> io::Result<Option<Backend>> {
 }
 
 /// Creates the platform's best backend, or the next one if a sandbox refuses that.
-fn best() -> io::Result<Selected> {
+fn best(kernel_edges: bool) -> io::Result<Selected> {
     let is_refused = |error: &io::Error| {
         matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
     };
-    let [first, others @ ..] = Backend::available() else {
-        return Err(io::ErrorKind::Unsupported.into());
-    };
-    match backend::create(*first) {
+    let first = best_backend(kernel_edges);
+    match backend::create(first) {
         Err(error) if is_refused(&error) => {
-            others.iter().find_map(|&other| backend::create(other).ok()).ok_or(error)
+            let mut others = Backend::available().iter().filter(|&&other| other != first);
+            others.find_map(|&other| backend::create(other).ok()).ok_or(error)
         }
         result => result,
+    }
+}
+
+/// The emulations, which come last, are not taken for the sake of their edges.
+fn best_backend(kernel_edges: bool) -> Backend {
+    let best = Backend::available()[0];
+    let own = Backend::available().iter().take_while(|&&backend| backend != Backend::Poll);
+    match own.copied().find(|&backend| backend::has_kernel_edges(backend)) {
+        Some(backend) if kernel_edges => backend,
+        _ => best,
     }
 }

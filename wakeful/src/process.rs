@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use wakeful_kernel::process;
+use wakeful_kernel::process::{self, Generation};
 use wakeful_kernel::signal_counter::SignalCounter;
 
 use crate::SourceError;
@@ -39,7 +39,10 @@ pub enum Outcome {
 /// On Linux it is a pidfd, on the BSDs and macOS a kqueue. Where a sandbox or an old kernel refuses those, and on
 /// other systems, a child is noticed through `SIGCHLD`, which [has a handler](crate::signal::Signals) meanwhile: waits may end
 /// with `Interrupted`, an event may find that nothing has ended yet, and processes that are no children
-/// cannot be observed. In a child that was forked it tells nothing of its parent's children.
+/// cannot be observed.
+///
+/// In a forked child [`try_wait`](Exit::try_wait) and [`send_signal`](Exit::send_signal) are errors that say so, and
+/// dropping it closes the child's descriptors and does nothing else.
 ///
 /// ```
 /// use std::process::Command;
@@ -64,6 +67,8 @@ pub struct Exit {
     inner: IoSource<Ending>,
     pid: u32,
     progress: Mutex<Progress>,
+    /// A forked child has a copy, perhaps locked by another thread of its parent, whose child it waits for.
+    generation: Generation,
 }
 
 /// The descriptor.
@@ -120,6 +125,7 @@ impl Exit {
                 inner: IoSource::new(ending),
                 pid: child.id(),
                 progress: Mutex::new(Progress { child: Some(child), outcome }),
+                generation: Generation::current(),
             }),
             Err(error) => Err(SourceError::new(child, error)),
         }
@@ -185,15 +191,18 @@ impl Exit {
             )
         })?;
         let progress = Mutex::new(Progress { child: None, outcome: None });
-        Ok(Exit { inner: IoSource::new(Ending::Process(process)), pid, progress })
+        let generation = Generation::current();
+        Ok(Exit { inner: IoSource::new(Ending::Process(process)), pid, progress, generation })
     }
 
     /// How the process has ended, if it has: once there is an outcome, it stays.
     ///
     /// # Errors
     ///
-    /// None in practice. After one, it is not readable, and this answers nevertheless.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): a forked child asks. None else in practice. After
+    /// one, it is not readable, and this answers nevertheless.
     pub fn try_wait(&self) -> io::Result<Option<Outcome>> {
+        self.generation.check("exit of a process")?;
         let mut progress = self.progress();
         if progress.outcome.is_none() {
             progress.outcome = self.look(&mut progress.child)?;
@@ -239,6 +248,7 @@ impl Exit {
     ///
     /// `ESRCH`: it has ended, and was waited for. `EPERM`: it is another user's. `EINVAL`: no such signal.
     pub fn send_signal(&self, signal: Signal) -> io::Result<()> {
+        self.generation.check("exit of a process")?;
         // Held meanwhile: nobody waits for a child of ours, and its number stays its own.
         let progress = self.progress();
         match self.inner.get() {
@@ -267,7 +277,7 @@ impl Exit {
 
     /// The child, if this owns one.
     pub fn into_child(self) -> Option<Child> {
-        self.progress().child.take()
+        self.progress.into_inner().unwrap_or_else(PoisonError::into_inner).child
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -288,7 +298,7 @@ lender!(Exit);
 
 impl fmt::Debug for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let outcome = self.progress().outcome;
+        let outcome = self.progress.try_lock().ok().and_then(|progress| progress.outcome);
         f.debug_struct("Exit").field("pid", &self.pid).field("outcome", &outcome).finish()
     }
 }

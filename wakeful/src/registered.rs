@@ -17,6 +17,9 @@ use crate::{Interest, Registry, Token, Trigger};
 /// source that is gone, nor a descriptor number that means something else by then. It remembers its
 /// interest, so that setting the same one again makes no system call.
 ///
+/// In a forked child dropping it closes the child's copy of the source and leaves the registration to the parent.
+/// Everything else that is about the registration is an error there.
+///
 /// It dereferences to the source; all of wakeful's own read and write through shared references.
 ///
 /// ```
@@ -48,6 +51,10 @@ struct Registration<S: Source> {
 
 impl<S: Source> LastWord for Registration<S> {
     fn last_word(&mut self) {
+        // In a forked child the registration is the parent's, which keeps it.
+        if !self.registry.shared().is_ours() {
+            return;
+        }
         // It may have been deregistered by hand; there is nobody to tell.
         let _ = self.registry.deregister(&mut self.source);
     }
@@ -107,6 +114,7 @@ impl<S: Source> Registered<S> {
     /// registration was ended by other hands.
     #[inline]
     pub fn set_interest(&mut self, interest: Interest) -> io::Result<()> {
+        self.inner.registry.shared().check()?;
         if interest == self.inner.interest {
             return Ok(());
         }
@@ -144,6 +152,7 @@ impl<S: Source> Registered<S> {
     ///
     /// Those of [`Registry::reregister`]; the earlier token stays.
     pub fn set_token(&mut self, token: Token) -> io::Result<()> {
+        self.inner.registry.shared().check()?;
         if token == self.inner.token {
             return Ok(());
         }

@@ -3,6 +3,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
 
+use wakeful_kernel::process::Generation;
+
 use crate::backend::{Adapter, Selected};
 use crate::deferred::{Change, Deferred};
 use crate::event::Source;
@@ -17,15 +19,38 @@ pub(crate) struct Shared {
     pub(crate) adapter: Selected,
     pub(crate) wake: Wake,
     pub(crate) deferred: Deferred,
+    /// A forked child has a copy of this, with locks that another thread may have held, and the kernel's queue is its
+    /// parent's.
+    generation: Generation,
 }
 
 impl Shared {
     pub(crate) fn new(adapter: Selected) -> Shared {
-        Shared { adapter, wake: Wake::default(), deferred: Deferred::default() }
+        let generation = Generation::current();
+        Shared { adapter, wake: Wake::default(), deferred: Deferred::default(), generation }
+    }
+
+    /// Whether this process made the poller. Whatever locks or calls the kernel asks first.
+    #[inline]
+    pub(crate) fn is_ours(&self) -> bool {
+        self.generation.is_current()
+    }
+
+    /// Refuses the poller of a parent process.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput).
+    #[inline]
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.generation.check("poller")
     }
 
     /// Lends the backend's descriptor to the outside, for an outer loop to sleep on.
     fn export(&self) -> BorrowedFd<'_> {
+        if !self.is_ours() {
+            return self.adapter.inherited_descriptor();
+        }
         self.deferred.lend(&self.adapter);
         if self.wake.sleep.lend() {
             // A failure leaves the wake-up for the next poll; there is nobody to tell.
@@ -96,6 +121,7 @@ impl Registry {
     /// Those of the operating system, untouched. `EEXIST`: registered already. `EPERM`: a regular
     /// file or directory, which never blocks. `EINVAL`: the poller itself. `ELOOP`: a poller that waits
     /// for this one. `ENOSPC`: the user's limit of epoll watches. `EBADF`, `ENOMEM`.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): a forked child uses its parent's registry.
     ///
     /// ```
     /// use wakeful::unix::pipe;
@@ -136,7 +162,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// `ENOENT`: not registered. `EBADF`: closed already.
+    /// `ENOENT`: not registered. `EBADF`: closed already. [`InvalidInput`](io::ErrorKind::InvalidInput): a forked child
+    /// uses its parent's registry.
     pub fn deregister<S>(&self, source: &mut S) -> io::Result<()>
     where
         S: Source + ?Sized,
@@ -197,6 +224,7 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        self.shared.check()?;
         if adapter.needs_token(token) {
             self.shared.release_token()?;
         }
@@ -228,6 +256,7 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        self.shared.check()?;
         if adapter.needs_token(token) {
             self.shared.release_token()?;
         }
@@ -239,6 +268,7 @@ impl Registry {
 
     pub(crate) fn deregister_fd(&self, fd: RawFd) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
+        self.shared.check()?;
         if deferred.is_pending() {
             deferred.withdraw(fd);
         }

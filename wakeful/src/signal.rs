@@ -124,7 +124,8 @@ impl fmt::Debug for Signal {
 /// with `Interrupted`, and reports the signal when polled again.
 ///
 /// In a child that was forked, but has not executed another program, its parent's `Signals` are silent,
-/// the signals stay handled, and the parent hears nothing of them.
+/// the signals stay handled, and the parent hears nothing of them. Changing them is an error there, dropping them does
+/// nothing, and the child can have its own.
 ///
 /// ```
 /// use wakeful::signal::{Signal, Signals};

@@ -13,6 +13,8 @@ use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use wakeful_kernel::process::Generation;
+
 use crate::event::source_by_descriptor;
 use crate::io_source::IoSource;
 use crate::platform::Bell;
@@ -23,6 +25,9 @@ use crate::rearm::Direction;
 /// Each item that was accepted comes out exactly once, those of one sender in the order in which they
 /// were sent. A burst of items costs one system call to send and one to receive. An event may find
 /// nothing, if what it tells of has been taken already.
+///
+/// In a forked child the queue is closed: senders are told so, it is empty, and dropping it leaves the parent's queue
+/// alone. What was in the child's copy is dropped with it, unless another thread of the parent was at the queue.
 ///
 /// ```
 /// use std::thread;
@@ -61,6 +66,8 @@ pub struct Sender<T> {
 struct Shared<T> {
     queue: Mutex<Queue<T>>,
     capacity: usize,
+    /// A forked child has a copy, perhaps locked by another thread of its parent.
+    generation: Generation,
 }
 
 struct Queue<T> {
@@ -103,7 +110,8 @@ impl<T> Events<T> {
             rung: false,
             bell: Some(Arc::clone(&bell)),
         };
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), capacity });
+        let generation = Generation::current();
+        let shared = Arc::new(Shared { queue: Mutex::new(queue), capacity, generation });
         Ok(Events { inner: IoSource::new(bell), shared })
     }
 
@@ -117,6 +125,9 @@ impl<T> Events<T> {
     /// If something is left when the iterator is dropped, because it was not used to its end or because
     /// more was sent meanwhile, the queue is reported anew.
     pub fn drain(&self) -> Drain<'_, T> {
+        if !self.shared.generation.is_current() {
+            return Drain { events: self, remaining: 0 };
+        }
         // Silent first: whoever sends from here on rings again, or finds that somebody has.
         self.inner.get().silence();
         let mut queue = self.shared.queue();
@@ -129,7 +140,7 @@ impl<T> Events<T> {
 
     /// How many items wait.
     pub fn len(&self) -> usize {
-        self.shared.queue().items.len()
+        if self.shared.generation.is_current() { self.shared.queue().items.len() } else { 0 }
     }
 
     /// Whether none does.
@@ -141,7 +152,14 @@ impl<T> Events<T> {
 /// From here on senders are told that nobody receives. What was in the queue is dropped with it.
 impl<T> Drop for Events<T> {
     fn drop(&mut self) {
-        let mut queue = self.shared.queue();
+        let mut queue = match self.shared.generation.is_current() {
+            true => self.shared.queue(),
+            // Locked, it may be in the middle of a change, and for ever.
+            false => match self.shared.queue.try_lock() {
+                Ok(queue) => queue,
+                Err(_) => return,
+            },
+        };
         queue.bell = None;
         let items = mem::take(&mut queue.items);
         // Outside of the lock: an item may send when it is dropped.
@@ -157,6 +175,9 @@ impl<T> Sender<T> {
     ///
     /// [`Rejected`], with the item in it.
     pub fn send(&self, item: T) -> Result<(), Rejected<T>> {
+        if !self.shared.generation.is_current() {
+            return Err(Rejected::Closed(item));
+        }
         let mut queue = self.shared.queue();
         if queue.bell.is_none() {
             return Err(Rejected::Closed(item));
@@ -285,6 +306,9 @@ impl<T> Iterator for Drain<'_, T> {
 
     fn next(&mut self) -> Option<T> {
         self.remaining = self.remaining.checked_sub(1)?;
+        if !self.events.shared.generation.is_current() {
+            return None;
+        }
         self.events.shared.queue().pop()
     }
 
@@ -297,6 +321,9 @@ impl<T> FusedIterator for Drain<'_, T> {}
 
 impl<T> Drop for Drain<'_, T> {
     fn drop(&mut self) {
+        if !self.events.shared.generation.is_current() {
+            return;
+        }
         let queue = self.events.shared.queue();
         if !queue.items.is_empty() {
             // After an error the next sender rings.

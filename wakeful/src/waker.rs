@@ -19,7 +19,9 @@ use crate::{Registry, Token};
 /// what sleeps, so from then on every wake-up calls the kernel.
 ///
 /// A waker that is dropped right after it woke is still reported. A waker keeps the kernel's objects of
-/// its `Poll` open. After a fork without exec, the child's copy does not wake the parent's `Poll`.
+/// its `Poll` open.
+///
+/// In a forked child [`wake`](Waker::wake) is an error and wakes nobody, and dropping the waker does nothing.
 ///
 /// ```
 /// use std::thread;
@@ -48,8 +50,10 @@ impl Waker {
     /// # Errors
     ///
     /// The first of a `Poll` creates the kernel's object: `EMFILE`, `ENFILE`, `ENOMEM`.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): a forked child uses its parent's registry.
     pub fn new(registry: &Registry, token: Token) -> io::Result<Waker> {
         let shared = Arc::clone(registry.shared());
+        shared.check()?;
         shared.adapter.prepare_wake()?;
         let key = Some(shared.wake.add(token));
         Ok(Waker { shared, key })
@@ -75,6 +79,7 @@ impl Waker {
     /// ```
     pub fn without_event(registry: &Registry) -> io::Result<Waker> {
         let shared = Arc::clone(registry.shared());
+        shared.check()?;
         shared.adapter.prepare_wake()?;
         shared.wake.start();
         Ok(Waker { shared, key: None })
@@ -84,10 +89,12 @@ impl Waker {
     ///
     /// # Errors
     ///
-    /// None in practice: those of write(2) on the kernel's object.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): a forked child uses its parent's waker. None else in practice:
+    /// those of write(2) on the kernel's object.
     #[inline]
     pub fn wake(&self) -> io::Result<()> {
         let Shared { adapter, wake, .. } = &*self.shared;
+        self.shared.check()?;
         match &self.key {
             Some(key) => wake.wake(key, || adapter.wake()),
             None => wake.end(|| adapter.wake()),
@@ -97,7 +104,8 @@ impl Waker {
 
 impl Drop for Waker {
     fn drop(&mut self) {
-        if let Some(key) = &self.key {
+        let is_ours = self.shared.is_ours();
+        if let Some(key) = self.key.as_ref().filter(|_| is_ours) {
             self.shared.wake.remove(key);
         }
     }

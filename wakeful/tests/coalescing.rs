@@ -133,7 +133,7 @@ every_backend! {
                 (0..3).map(|token| Waker::new(events.registry(), Token(token)).unwrap()).collect();
             let counts: Vec<_> = (0..3).map(|_| AtomicUsize::new(0)).collect();
             let stop = AtomicBool::new(false);
-            let mut reported = vec![0; 3];
+            let mut reported = [0; 3];
             thread::scope(|scope| {
                 for (waker, count) in wakers.iter().zip(&counts) {
                     scope.spawn(|| {

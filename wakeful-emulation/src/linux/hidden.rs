@@ -77,7 +77,13 @@ static FILLED: AtomicUsize = AtomicUsize::new(0);
 
 /// Fills the reserve as far as there are descriptors. Called for each queue that is created.
 pub(crate) fn reserve() {
-    let wanted = RESERVED.min(limit() / SHARE);
+    let limit = limit();
+    // Those beyond a limit that was lowered since are of no use.
+    let is_useless = |slot: &&AtomicU64| slot.load(Ordering::Relaxed) as u32 as usize >= limit;
+    for slot in RESERVE.iter().filter(is_useless) {
+        empty(slot);
+    }
+    let wanted = RESERVED.min(limit / SHARE);
     while FILLED.load(Ordering::Relaxed) < wanted && keep_one() {}
 }
 
@@ -127,21 +133,25 @@ fn placeholder() -> Option<OwnedFd> {
 
 /// Gives one number back. Whether there was one.
 fn release() -> bool {
-    for slot in &RESERVE {
-        let value = slot.swap(0, Ordering::AcqRel);
-        if value == 0 {
-            continue;
-        }
-        FILLED.fetch_sub(1, Ordering::Relaxed);
-        let fd = value as u32 as RawFd;
-        // The program may have closed it, and opened something else by its number.
-        if inode(fd) == Some((value >> 32) as u32) {
-            // SAFETY: the number is the reserve's, as its inode shows, and was taken out of it.
-            drop(unsafe { OwnedFd::from_raw_fd(fd) });
-            return true;
-        }
+    let limit = limit();
+    RESERVE.iter().any(|slot| empty(slot).is_some_and(|fd| (fd as usize) < limit))
+}
+
+/// Empties a slot. The number that is free then, if it was not empty.
+fn empty(slot: &AtomicU64) -> Option<RawFd> {
+    let value = slot.swap(0, Ordering::AcqRel);
+    if value == 0 {
+        return None;
     }
-    false
+    FILLED.fetch_sub(1, Ordering::Relaxed);
+    let fd = value as u32 as RawFd;
+    // The program may have closed it, and opened something else by its number.
+    if inode(fd) != Some((value >> 32) as u32) {
+        return None;
+    }
+    // SAFETY: the number is the reserve's, as its inode shows, and was taken out of it.
+    drop(unsafe { OwnedFd::from_raw_fd(fd) });
+    Some(fd)
 }
 
 /// The lower half of a pipe's inode.

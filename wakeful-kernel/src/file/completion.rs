@@ -32,6 +32,7 @@ pub struct Completed<U> {
     pub operation: Operation,
     /// What came of it, or the operating system's error.
     pub result: io::Result<Output>,
+    is_detached: bool,
 }
 
 /// An operation that was not accepted, whole.
@@ -125,7 +126,22 @@ impl<U> Completed<U> {
         operation: Operation,
         result: io::Result<Output>,
     ) -> Completed<U> {
-        Completed { key, user, operation, result }
+        Completed { key, user, operation, result, is_detached: false }
+    }
+
+    /// Marks the operation as one that goes on elsewhere.
+    #[must_use]
+    pub fn detached(mut self) -> Completed<U> {
+        self.is_detached = true;
+        self
+    }
+
+    /// Returns whether the operation was cancelled while a thread carried it out, which goes on
+    /// with it: the thread has the buffers, so those of [`operation`](Completed::operation) are
+    /// empty, and the operation may still take effect. What it opens is closed, what it reads is
+    /// dropped.
+    pub fn is_detached(&self) -> bool {
+        self.is_detached
     }
 
     /// How many bytes were read or written.
@@ -143,7 +159,8 @@ impl<U> Completed<U> {
         }
     }
 
-    /// Whether it was given up before it was carried out.
+    /// Whether it was given up, before it was carried out unless it [is
+    /// detached](Completed::is_detached).
     pub fn is_cancelled(&self) -> bool {
         let errno = self.result.as_ref().err().and_then(io::Error::raw_os_error);
         errno == Some(libc::ECANCELED)

@@ -323,6 +323,54 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Returns what can be known of the operation while another thread [performs](super::perform)
+    /// it: the same with empty buffers, and, if it is to close a file, without that.
+    #[must_use]
+    pub fn placeholder(&self) -> Operation {
+        let buffer = || Buffer::from(Vec::new());
+        match self {
+            Operation::Read { file, offset, .. } => {
+                Operation::Read { file: Arc::clone(file), buffer: buffer(), offset: *offset }
+            }
+            Operation::Write { file, offset, .. } => {
+                Operation::Write { file: Arc::clone(file), buffer: buffer(), offset: *offset }
+            }
+            Operation::ReadVectored { file, offset, .. } => {
+                let (file, buffers) = (Arc::clone(file), Vec::new());
+                Operation::ReadVectored { file, buffers, offset: *offset }
+            }
+            Operation::WriteVectored { file, offset, .. } => {
+                let (file, buffers) = (Arc::clone(file), Vec::new());
+                Operation::WriteVectored { file, buffers, offset: *offset }
+            }
+            Operation::Sync { file, data_only } => {
+                Operation::Sync { file: Arc::clone(file), data_only: *data_only }
+            }
+            Operation::Open { path, options } => {
+                Operation::Open { path: path.clone(), options: *options }
+            }
+            Operation::Close { .. } => Operation::Close { file: None },
+            Operation::Metadata { path, follow } => {
+                Operation::Metadata { path: path.clone(), follow: *follow }
+            }
+            Operation::MetadataOf { file } => Operation::MetadataOf { file: Arc::clone(file) },
+            Operation::Allocate { file, offset, length, how } => {
+                let (offset, length, how) = (*offset, *length, *how);
+                Operation::Allocate { file: Arc::clone(file), offset, length, how }
+            }
+            Operation::Rename { from, to } => {
+                Operation::Rename { from: from.clone(), to: to.clone() }
+            }
+            Operation::RemoveFile { path } => Operation::RemoveFile { path: path.clone() },
+            Operation::RemoveDir { path } => Operation::RemoveDir { path: path.clone() },
+            Operation::CreateDir { path, mode } => {
+                Operation::CreateDir { path: path.clone(), mode: *mode }
+            }
+        }
+    }
+}
+
 impl Output {
     /// How many bytes were read or written; none for other operations.
     pub fn count(&self) -> usize {

@@ -43,6 +43,8 @@ struct State {
     table: Table,
     /// Those that were reported, and are to be looked at before the next wait.
     reported: Vec<RawFd>,
+    /// Those that the kernel was to wait for, and could not be told: for want of memory or slots, say.
+    untold: Vec<RawFd>,
     /// A wait is under way, of which the kernel knows how long it may last.
     is_waiting: bool,
 }
@@ -61,6 +63,7 @@ impl EventPortAdapter {
             state: Mutex::new(State {
                 table: Table::new(None),
                 reported: Vec::new(),
+                untold: Vec::new(),
                 is_waiting: false,
             }),
             found: Mutex::default(),
@@ -103,21 +106,42 @@ impl EventPortAdapter {
         io::Error::from_raw_os_error(errno)
     }
 
-    /// What was reported is waited for again, as far as it is to be.
-    fn associate_reported(&self, state: &mut State) {
-        let State { table, reported, .. } = state;
-        for fd in reported.drain(..) {
-            // One that was closed has nothing to tell.
-            let _ = self.associate(table, fd);
+    /// As [`associate`](EventPortAdapter::associate); what fails now is tried again before the next wait. One that was closed
+    /// has nothing to tell.
+    fn associate_again(&self, table: &mut Table, untold: &mut Vec<RawFd>, fd: RawFd) {
+        if self.associate(table, fd).is_err_and(|error| is_passing(&error)) {
+            untold.push(fd);
         }
+    }
+
+    /// What was reported is waited for again, as far as it is to be.
+    ///
+    /// # Errors
+    ///
+    /// The kernel could not be told of one. It is told before the next wait.
+    fn associate_reported(&self, state: &mut State) -> io::Result<()> {
+        let State { table, reported, untold, .. } = state;
+        for fd in reported.drain(..) {
+            self.associate_again(table, untold, fd);
+        }
+        let mut result = Ok(());
+        for fd in std::mem::take(untold) {
+            if let Err(error) = self.associate(table, fd) {
+                if is_passing(&error) {
+                    untold.push(fd);
+                    result = Err(error);
+                }
+            }
+        }
+        result
     }
 
     /// The port is to be readable if the next wait would find something. It may be so in vain: what
     /// is ready now may have been drained by then.
     fn show(&self, state: &mut State) {
-        let State { table, reported, .. } = state;
+        let State { table, reported, untold, .. } = state;
         for &fd in reported.iter() {
-            let _ = self.associate(table, fd);
+            self.associate_again(table, untold, fd);
         }
         reported.retain(|&fd| table.is_level(fd));
     }
@@ -127,7 +151,7 @@ impl EventPortAdapter {
         let mut woken = false;
         let mut state = self.state();
         state.is_waiting = false;
-        let State { table, reported, .. } = &mut *state;
+        let State { table, reported, untold, .. } = &mut *state;
         // They are known by their generations, and generations do not come again.
         let now = asked_again(table, found);
         for event in found {
@@ -151,7 +175,7 @@ impl EventPortAdapter {
             if ready.is_empty() || events.len() == events.capacity() {
                 // It is over by now, or there was room for it among the wake-ups only: it is put
                 // back, and comes again.
-                let _ = self.associate(table, fd);
+                self.associate_again(table, untold, fd);
                 continue;
             }
             if let Some(event) = table.take(fd, generation, ready) {
@@ -172,7 +196,7 @@ impl EventPortAdapter {
             return Err(io::Error::from_raw_os_error(libc::EPERM));
         }
         let mut state = self.state();
-        self.forget_closed(&mut state, fd);
+        self.forget_closed(&mut state, fd)?;
         self.node.enter(fd)?;
         let inserted = state.table.insert(fd, identity, token, interest, is_bare);
         if let Err(error) = inserted.and_then(|()| self.associate(&mut state.table, fd)) {
@@ -188,10 +212,11 @@ impl EventPortAdapter {
 
     /// An earlier file's registration by this number has ended if the number means another by now,
     /// or nothing.
-    fn forget_closed(&self, state: &mut State, fd: RawFd) {
-        if state.table.forget_closed(fd) {
+    fn forget_closed(&self, state: &mut State, fd: RawFd) -> io::Result<()> {
+        if state.table.forget_closed(fd)? {
             self.left(fd);
         }
+        Ok(())
     }
 
     /// A registration has ended.
@@ -202,26 +227,31 @@ impl EventPortAdapter {
 
     /// Before a wait: rechecks, and has the kernel wait for all that it is to wait for. Answers how
     /// long the wait may last.
-    fn begin_wait(&self, events: &mut Vec<Event>) -> Option<Duration> {
+    ///
+    /// # Errors
+    ///
+    /// As `associate_reported`.
+    fn begin_wait(&self, events: &mut Vec<Event>) -> io::Result<Option<Duration>> {
         let mut state = self.state();
         let Rechecked { changed, closed } = state.table.recheck(events);
         for fd in closed {
             self.left(fd);
         }
-        self.associate_reported(&mut state);
+        let State { table, untold, .. } = &mut *state;
         for fd in changed {
-            // One that was closed has nothing to tell.
-            let _ = self.associate(&mut state.table, fd);
+            self.associate_again(table, untold, fd);
         }
+        self.associate_reported(&mut state)?;
         state.is_waiting = true;
-        state.table.longest_wait()
+        Ok(state.table.longest_wait())
     }
 
     /// A registration is to wait for something else, or to be rechecked earlier.
     fn changed(&self, state: &mut State, fd: RawFd) {
-        // It may have been closed.
-        let _ = self.associate(&mut state.table, fd);
-        if state.is_waiting && state.table.longest_wait().is_some() {
+        let State { table, untold, .. } = state;
+        self.associate_again(table, untold, fd);
+        let is_next_call_due = state.table.longest_wait().is_some() || !state.untold.is_empty();
+        if state.is_waiting && is_next_call_due {
             // A full port ends the wait as well.
             let _ = self.send(RECHECK);
         }
@@ -237,6 +267,16 @@ impl EventPortAdapter {
         let is_full = error.0.raw_os_error() == Some(libc::EAGAIN);
         if is_full { Ok(()) } else { Err(error.into()) }
     }
+}
+
+/// Whether a call failed for a reason that passes, and that is not in the descriptor.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::ENOMEM | libc::EAGAIN | libc::EINTR | libc::ENOSPC | libc::EMFILE | libc::ENFILE
+        )
+    )
 }
 
 /// An event was queued when the descriptor was ready, and that may be over. What they are ready for
@@ -270,14 +310,15 @@ impl Adapter for EventPortAdapter {
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut state = self.state();
-        self.forget_closed(&mut state, fd);
+        self.forget_closed(&mut state, fd)?;
         state.table.replace(fd, token, interest)?;
         self.associate(&mut state.table, fd)
     }
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut state = self.state();
-        self.forget_closed(&mut state, fd);
+        // What cannot be found out makes no difference: the registration ends in either case.
+        let _ = self.forget_closed(&mut state, fd);
         state.table.remove(fd)?;
         self.left(fd);
         // It has none if it was reported, or closed.
@@ -299,7 +340,11 @@ impl Adapter for EventPortAdapter {
             reported.iter().for_each(|&fd| table.forget_association(fd));
         }
         loop {
-            let longest = self.begin_wait(events);
+            let longest = match self.begin_wait(events) {
+                Ok(longest) => longest,
+                Err(error) if events.len() == before => return Err(error),
+                Err(_) => None,
+            };
             let timeout = match longest {
                 _ if events.len() > before => Some(Duration::ZERO),
                 Some(longest) => Some(left.map_or(longest, |left| left.min(longest))),
@@ -338,6 +383,10 @@ impl Adapter for EventPortAdapter {
         if !self.is_lent.swap(true, Ordering::Relaxed) {
             self.show(&mut self.state());
         }
+        self.port.as_fd()
+    }
+
+    fn inherited_descriptor(&self) -> BorrowedFd<'_> {
         self.port.as_fd()
     }
 

@@ -111,7 +111,7 @@ impl PollAdapter {
             return Err(io::Error::from_raw_os_error(libc::EPERM));
         }
         let mut state = self.state();
-        self.forget_closed(&mut state, fd);
+        self.forget_closed(&mut state, fd)?;
         self.node.enter(fd)?;
         if let Err(error) = state.table.insert(fd, identity, token, interest, is_bare) {
             self.node.leave(fd);
@@ -130,10 +130,11 @@ impl PollAdapter {
 
     /// An earlier file's registration by this number has ended if the number means another by now,
     /// or nothing.
-    fn forget_closed(&self, state: &mut State, fd: RawFd) {
-        if state.table.forget_closed(fd) {
+    fn forget_closed(&self, state: &mut State, fd: RawFd) -> io::Result<()> {
+        if state.table.forget_closed(fd)? {
             self.left(fd);
         }
+        Ok(())
     }
 
     /// After a registration has ended: returns when no wait holds the file open, so that the peer
@@ -219,7 +220,7 @@ impl Adapter for PollAdapter {
 
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut state = self.state();
-        self.forget_closed(&mut state, fd);
+        self.forget_closed(&mut state, fd)?;
         state.table.replace(fd, token, interest)?;
         self.table_changed(&state);
         Ok(())
@@ -227,7 +228,8 @@ impl Adapter for PollAdapter {
 
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut state = self.state();
-        self.forget_closed(&mut state, fd);
+        // What cannot be found out makes no difference: the registration ends in either case.
+        let _ = self.forget_closed(&mut state, fd);
         state.table.remove(fd)?;
         self.left(fd);
         self.release(state);

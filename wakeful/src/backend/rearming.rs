@@ -212,20 +212,25 @@ impl Table {
 
     /// Ends the registration of another file that had this number and was closed without a word, if
     /// there is one.
-    pub(super) fn forget_closed(&mut self, fd: RawFd) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// What prevents to find out.
+    pub(super) fn forget_closed(&mut self, fd: RawFd) -> io::Result<bool> {
         let Some(&index) = self.index.get(&fd) else {
-            return false;
+            return Ok(false);
         };
         let entry = &self.entries[index];
         if !entry.is_bare {
             // Its type would have said so.
-            return false;
+            return Ok(false);
         }
-        let is_other = match Identity::of(fd) {
-            Ok(now) => now != entry.identity,
-            Err(error) => io::Error::from(error).raw_os_error() == Some(libc::EBADF),
+        let is_same = match Identity::of(fd).map_err(io::Error::from) {
+            Ok(now) => now == entry.identity,
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => false,
+            Err(error) => return Err(error),
         };
-        is_other && self.forget(fd)
+        Ok(!is_same && self.forget(fd))
     }
 
     /// Ends the registration by this number, if there is one.

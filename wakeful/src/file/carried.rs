@@ -14,19 +14,44 @@ use wakeful_kernel::process;
 /// Operations of which each begins when the one before has ended well.
 pub(crate) type Chain = VecDeque<(Key, Operation)>;
 
+/// An operation that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) key: Key,
+    pub(crate) operation: Operation,
+    pub(crate) result: io::Result<Output>,
+    /// A thread still carries it out, and has its buffers.
+    pub(crate) is_detached: bool,
+}
+
+impl Ended {
+    pub(crate) fn cancelled((key, operation): (Key, Operation)) -> Ended {
+        let result = Err(io::Error::from_raw_os_error(libc::ECANCELED));
+        Ended { key, operation, result, is_detached: false }
+    }
+}
+
 /// Carries operations out, and has a descriptor that is readable when some have ended.
 pub(crate) trait Carrier: AsFd {
     /// Begins them, in any order. What cannot be begun is left, with the reason.
     fn begin(&self, chains: &mut Vec<Chain>) -> io::Result<()>;
 
     /// Lets one end that was not begun.
-    fn end(&self, key: Key, operation: Operation, error: io::Error);
+    ///
+    /// # Errors
+    ///
+    /// It has ended, and the descriptor is not readable.
+    fn end(&self, ended: Ended) -> io::Result<()>;
 
     /// One that has ended.
-    fn next(&self) -> Option<(Key, Operation, io::Result<Output>)>;
+    fn next(&self) -> Option<Ended>;
 
     /// Gives one up, if it is not too late.
-    fn cancel(&self, key: Key);
+    ///
+    /// # Errors
+    ///
+    /// It has ended, and the descriptor is not readable.
+    fn cancel(&self, key: Key) -> io::Result<()>;
 }
 
 #[derive(Debug)]
@@ -153,7 +178,9 @@ impl<T, C: Carrier> Carried<T, C> {
                 Some(errno) => io::Error::from_raw_os_error(errno),
                 None => error.kind().into(),
             };
-            self.carrier.end(key, operation, error);
+            // The caller takes the completions after an error, as `flush` says.
+            let ended = Ended { key, operation, result: Err(error), is_detached: false };
+            let _ = self.carrier.end(ended);
         }
         Err((error, own))
     }
@@ -161,17 +188,28 @@ impl<T, C: Carrier> Carried<T, C> {
     pub(crate) fn next(&self) -> Option<Completed<T>> {
         // The carrier's lock may be as dead as the table's.
         self.check_process().ok()?;
-        let (key, operation, result) = self.carrier.next()?;
+        let Ended { key, operation, result, is_detached } = self.carrier.next()?;
         let (key, user) = self.table().ok()?.users.try_remove(key.index() as usize)?;
-        Some(Completed::new(key, user, operation, result))
+        let completed = Completed::new(key, user, operation, result);
+        Some(if is_detached { completed.detached() } else { completed })
     }
 
-    pub(crate) fn cancel(&self, key: Key) {
-        let Ok(table) = self.table() else { return };
-        let is_under_way = table.users.get(key.index() as usize).is_some_and(|(it, _)| *it == key);
+    pub(crate) fn cancel(&self, key: Key) -> io::Result<()> {
+        let mut table = self.table()?;
+        if table.users.get(key.index() as usize).is_none_or(|(it, _)| *it != key) {
+            return Ok(());
+        }
+        let cut = table.held.iter_mut().find_map(|chain| {
+            let position = chain.iter().position(|(member, _)| *member == key)?;
+            Some(chain.split_off(position))
+        });
+        table.held.retain(|chain| !chain.is_empty());
         drop(table);
-        if is_under_way {
-            self.carrier.cancel(key);
+        match cut {
+            Some(cut) => {
+                cut.into_iter().map(Ended::cancelled).try_for_each(|ended| self.carrier.end(ended))
+            }
+            None => self.carrier.cancel(key),
         }
     }
 

@@ -35,7 +35,7 @@
 //! |---|---|---|
 //! | `IoUring` | Linux since 5.15, 64-bit processors, unless a sandbox forbids it | the kernel, often before `submit` returns |
 //! | `Aio` | FreeBSD, illumos, Solaris | reads, writes and syncs by POSIX asynchronous I/O, whose end a kqueue or an event port tells; the others by the pool |
-//! | `Pool` | every Unix | threads, 4 for each processor at most, begun when they are needed; they end when they were idle for a second |
+//! | `Pool` | every Unix | threads, 4 for each processor, and [more](#operations-that-block) while all of them block; they begin when they are needed, and end when they were idle for a second |
 //!
 //! `Auto` takes the first that there is, and [`Queue::capabilities`] says which, and why no better one. The results
 //! are the same: those of std, with the operating system's errors.
@@ -48,8 +48,11 @@
 //!   [linked](Queue::submit_chain) to it, or submitted when that has ended.
 //! - **Ownership**: from submission to completion, the file and the buffers belong to the queue. So they cannot be
 //!   freed, closed or read while the kernel is at work with them, whatever becomes of the queue.
-//! - **Cancellation** is a [request](Queue::cancel). What has begun with the disk runs to its end as a rule. Dropping
-//!   the queue cancels all of it and waits for none; of a chain in a ring, one more member may begin.
+//! - **Cancellation** is a [request](Queue::cancel). A ring interrupts what can be interrupted, and
+//!   what has begun with the disk runs to its end as a rule. With threads a cancelled operation
+//!   completes at once, and what has begun [goes on without its caller](Completed::is_detached).
+//!   Dropping the queue cancels all of it and waits for none; of a chain in a ring, one more member
+//!   may begin.
 //! - **Durability**: a write that has ended is seen by every read that begins after that, and may be lost in a
 //!   power failure until a [`sync_data`](Operation::sync_data) or [`sync_all`](Operation::sync_all) that began after its end
 //!   has ended well. One that was submitted beside the write promises nothing of it: link them. A new file needs its directory
@@ -58,6 +61,20 @@
 //!   cache; elsewhere that is up to the file system, which the usual ones do.
 //! - **A thread that ends** may take along what it has submitted to a ring: that completes with `ECANCELED`.
 //! - **Fork**: a child has nothing of its parent's queue; it is refused there, and harmless to drop.
+//!
+//! # Operations that block
+//!
+//! Some operations end late or never: the opening of a FIFO without a peer, all those on a network
+//! file system whose server is gone. A thread that carries one out cannot be interrupted: that
+//! takes a signal, and the signals are the program's. So the threads see to it that such operations
+//! hold up their own queue only:
+//!
+//! - One queue has 4 operations for each processor carried out at a time; the queues take turns.
+//! - When no operation of any queue has ended for 100 ms, each queue that waits gets a further thread.
+//! - An operation that was cancelled, or whose queue was dropped, does not count any more, and
+//!   neither does its thread.
+//! - There are 1024 threads at most, and the second half of them are for queues that have none.
+//!   Beyond that, operations wait until one ends.
 //!
 //! For files, that is, and block devices. Pipes, sockets and terminals have readiness.
 
@@ -78,7 +95,7 @@ pub use wakeful_kernel::file::{
 pub(crate) use carried::{Carried, forward};
 // Where threads are not all that there is.
 #[allow(unused_imports)]
-pub(crate) use carried::{Carrier, Chain};
+pub(crate) use carried::{Carrier, Chain, Ended};
 #[allow(unused_imports)]
 pub(crate) use pool::Notify;
 pub(crate) use pool::Pool;

@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use wakeful_kernel::file::{Key, Operation, Output, perform};
+use wakeful_kernel::process;
 
-use super::carried::{Carrier, Chain};
-use super::workers::{self, Job};
+use super::carried::{Carrier, Chain, Ended};
+use super::workers;
 use crate::platform::Bell;
 
 /// How long a thread tries to make a descriptor readable.
@@ -42,22 +44,40 @@ impl Notify for Bell {
 pub(crate) struct Pool<N: Notify + 'static = Bell> {
     notifier: Arc<N>,
     desk: Arc<Desk>,
+    forks: u32,
 }
 
 /// Where the threads put what they have done.
 pub(super) struct Desk {
+    /// No other has it, nor had it.
+    id: u64,
     notifier: Arc<dyn Notify>,
+    /// Locked after the lock of the threads, if both are.
     done: Mutex<Done>,
-    /// What is to be given up when its turn comes.
-    cancelled: Mutex<Vec<Key>>,
-    is_closed: AtomicBool,
 }
 
 #[derive(Default)]
 struct Done {
-    ended: VecDeque<(Key, Operation, io::Result<Output>)>,
+    ended: VecDeque<Ended>,
     /// The descriptor is readable.
     told: bool,
+    /// What threads carry out now, and was not given up.
+    running: Vec<Running>,
+}
+
+/// What a thread has of a chain.
+struct Running {
+    key: Key,
+    /// Completes in the place of the one that the thread has, if that is given up.
+    placeholder: Operation,
+    /// What follows.
+    rest: Chain,
+}
+
+/// An operation for a thread.
+pub(super) struct Task {
+    key: Key,
+    operation: Operation,
 }
 
 impl Pool {
@@ -69,13 +89,13 @@ impl Pool {
 impl<N: Notify> Pool<N> {
     /// That makes another descriptor readable.
     pub(crate) fn with(notifier: Arc<N>) -> Pool<N> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let desk = Desk {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
             notifier: Arc::clone(&notifier) as Arc<dyn Notify>,
             done: Mutex::default(),
-            cancelled: Mutex::default(),
-            is_closed: AtomicBool::new(false),
         };
-        Pool { notifier, desk: Arc::new(desk) }
+        Pool { notifier, desk: Arc::new(desk), forks: process::forks() }
     }
 }
 
@@ -84,42 +104,35 @@ impl<N: Notify> Carrier for Pool<N> {
         workers::begin(&self.desk, chains)
     }
 
-    fn end(&self, key: Key, operation: Operation, error: io::Error) {
-        self.desk.put(key, operation, Err(error));
+    fn end(&self, ended: Ended) -> io::Result<()> {
+        self.desk.put([ended])
     }
 
-    fn next(&self) -> Option<(Key, Operation, io::Result<Output>)> {
+    fn next(&self) -> Option<Ended> {
         let mut done = self.desk.done();
         let ended = done.ended.pop_front();
-        if let Some((key, ..)) = &ended {
-            // It may have been cancelled after its end.
-            self.desk.take_cancelled(*key);
-        }
         if ended.is_none() && done.told {
             done.told = false;
             // With the lock, so that nobody tells in between.
             self.desk.notifier.silence();
         } else {
             // An earlier attempt may have failed.
-            done.tell(&*self.desk.notifier);
+            let _ = done.tell(&*self.desk.notifier);
         }
         ended
     }
 
-    fn cancel(&self, key: Key) {
-        let mut cancelled = self.desk.cancelled();
-        if !cancelled.contains(&key) {
-            cancelled.push(key);
-        }
-        drop(cancelled);
-        workers::hurry(&self.desk, key);
+    fn cancel(&self, key: Key) -> io::Result<()> {
+        self.desk.put(workers::cancel(&self.desk, key))
     }
 }
 
 impl<N: Notify> Drop for Pool<N> {
     fn drop(&mut self) {
-        self.desk.is_closed.store(true, Ordering::Relaxed);
-        workers::withdraw(&self.desk);
+        // A child that was forked has none of the threads, which may have held the locks.
+        if self.forks == process::forks() {
+            workers::withdraw(&self.desk);
+        }
     }
 }
 
@@ -136,63 +149,92 @@ impl<N: Notify> fmt::Debug for Pool<N> {
 }
 
 impl Desk {
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
     fn done(&self) -> MutexGuard<'_, Done> {
         self.done.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn cancelled(&self) -> MutexGuard<'_, Vec<Key>> {
-        self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Notes that a thread has a chain. The first of it, for the thread.
+    pub(super) fn begin(&self, chain: Chain) -> Option<Task> {
+        self.done().begin(chain)
     }
 
-    /// Carries a chain out.
-    pub(super) fn work(&self, chain: Chain) {
-        let mut goes_on = true;
-        for (key, mut operation) in chain {
-            if self.is_closed.load(Ordering::Relaxed) {
-                return;
-            }
-            let is_cancelled = self.take_cancelled(key);
-            let result = match goes_on && !is_cancelled {
-                true => perform(&mut operation),
-                false => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+    /// Carries a chain out. Returns whether it was given up.
+    pub(super) fn carry_out(&self, task: Task, count: &AtomicU64) -> bool {
+        let mut next = Some(task);
+        while let Some(Task { key, mut operation }) = next {
+            let result = perform(&mut operation);
+            count.fetch_add(1, Ordering::Relaxed);
+            let mut done = self.done();
+            let Some(rest) = done.take_running(key).map(|running| running.rest) else {
+                // What it held is dropped without the lock.
+                drop(done);
+                return true;
             };
-            goes_on = match &result {
+            let goes_on = match &result {
                 Ok(Output::Count(count)) => Some(*count) == operation.transfer_length(),
                 result => result.is_ok(),
             };
-            self.put(key, operation, result);
-        }
-    }
-
-    /// Whether one is to be given up; nobody asks again.
-    fn take_cancelled(&self, key: Key) -> bool {
-        let mut cancelled = self.cancelled();
-        match cancelled.iter().position(|it| *it == key) {
-            Some(position) => {
-                cancelled.swap_remove(position);
-                true
+            done.ended.push_back(Ended { key, operation, result, is_detached: false });
+            next = match goes_on {
+                true => done.begin(rest),
+                false => {
+                    done.ended.extend(rest.into_iter().map(Ended::cancelled));
+                    None
+                }
+            };
+            let told = done.tell(&*self.notifier);
+            drop(done);
+            if told.is_err() {
+                self.keep_telling();
             }
-            None => false,
         }
+        false
     }
 
-    fn put(&self, key: Key, operation: Operation, result: io::Result<Output>) {
+    /// Gives up one that has begun, or is in the chain of one that has, and all after it. What ends
+    /// by that, and whether a thread carries it out.
+    pub(super) fn give_up(&self, key: Key) -> (Vec<Ended>, bool) {
         let mut done = self.done();
-        done.ended.push_back((key, operation, result));
-        let told = done.tell(&*self.notifier);
-        drop(done);
-        if !told {
-            self.keep_telling();
+        if let Some(Running { key, placeholder, rest }) = done.take_running(key) {
+            let first = Ended { is_detached: true, ..Ended::cancelled((key, placeholder)) };
+            let rest = rest.into_iter().map(Ended::cancelled);
+            return ([first].into_iter().chain(rest).collect(), true);
         }
+        let cut = done.running.iter_mut().find_map(|running| {
+            let position = running.rest.iter().position(|(member, _)| *member == key)?;
+            Some(running.rest.split_off(position))
+        });
+        (cut.into_iter().flatten().map(Ended::cancelled).collect(), false)
     }
 
-    /// Tries for a second. After that the next completion tries again, or whoever takes one.
+    /// Gives up all that has begun. What follows it, and how many threads have it.
+    pub(super) fn give_up_all(&self) -> (impl Sized, usize) {
+        let running = mem::take(&mut self.done().running);
+        let count = running.len();
+        (running, count)
+    }
+
+    /// # Errors
+    ///
+    /// They have ended, and the descriptor is not readable. The next that ends tries again, and
+    /// whoever takes one.
+    fn put(&self, ended: impl IntoIterator<Item = Ended>) -> io::Result<()> {
+        let mut done = self.done();
+        done.ended.extend(ended);
+        done.tell(&*self.notifier)
+    }
+
+    /// Tries for a while to make the descriptor readable.
     #[cold]
     fn keep_telling(&self) {
         let mut pause = Duration::from_millis(1);
         while pause < PATIENCE {
             thread::sleep(pause);
-            if self.done().tell(&*self.notifier) {
+            if self.done().tell(&*self.notifier).is_ok() {
                 return;
             }
             pause *= 2;
@@ -201,21 +243,28 @@ impl Desk {
 }
 
 impl Done {
-    /// Makes the descriptor readable if anything has ended. Returns false if that fails.
+    fn begin(&mut self, mut chain: Chain) -> Option<Task> {
+        let (key, operation) = chain.pop_front()?;
+        let placeholder = operation.placeholder();
+        self.running.push(Running { key, placeholder, rest: chain });
+        Some(Task { key, operation })
+    }
+
+    fn take_running(&mut self, key: Key) -> Option<Running> {
+        let position = self.running.iter().position(|running| running.key == key)?;
+        Some(self.running.swap_remove(position))
+    }
+
+    /// Makes the descriptor readable if anything has ended.
     ///
     /// With the lock: once it is free, whoever takes finds the descriptor readable, and silences
     /// it.
     #[inline]
-    fn tell(&mut self, notifier: &dyn Notify) -> bool {
+    fn tell(&mut self, notifier: &dyn Notify) -> io::Result<()> {
         if !self.told && !self.ended.is_empty() {
-            self.told = notifier.notify().is_ok();
+            notifier.notify()?;
+            self.told = true;
         }
-        self.told || self.ended.is_empty()
-    }
-}
-
-impl Job {
-    pub(super) fn is_of(&self, desk: &Arc<Desk>) -> bool {
-        Arc::ptr_eq(&self.desk, desk)
+        Ok(())
     }
 }

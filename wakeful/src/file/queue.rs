@@ -173,13 +173,20 @@ impl<T> Queue<T> {
         Completions { queue: self }
     }
 
-    /// Asks for an operation to be given up. It completes in any case: with `ECANCELED` if it was not too late, else as
-    /// it would have. Nothing happens if it has been taken already. A ring cannot find members of a chain that have not
-    /// begun: cancel the one that has, which ends them too.
+    /// Asks for an operation to be given up. It completes in any case: with `ECANCELED` if it was
+    /// not too late, else as it would have. Nothing happens if it has been taken already, or is
+    /// another queue's. A ring cannot find members of a chain that have not begun: cancel the one
+    /// that has, which ends them too.
+    ///
+    /// With threads it completes at once, with `ECANCELED`, and so do those after it in its chain.
+    /// If it had begun, a thread goes on with it and has its buffers, so the completion has none,
+    /// and the operation may still take effect: [`Completed::is_detached`]. Do not write anew what
+    /// such a write was to write before it has surely ended.
     ///
     /// # Errors
     ///
-    /// The operating system takes no more requests.
+    /// The operating system takes no more requests; or the operation has completed, and the
+    /// descriptor could not be made readable: take the [completions](Queue::completions).
     pub fn cancel(&self, key: Key) -> io::Result<()> {
         self.inner.get().cancel(key)
     }

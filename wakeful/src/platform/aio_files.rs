@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::operation_queue::OperationQueue;
 use crate::file::{
-    Backend, Capabilities, Carried, Carrier, Chain, Completed, FixedBuffers, Key, Notify,
-    Operation, Output, Pool, Rejected, RejectedChain,
+    Backend, Capabilities, Carried, Carrier, Chain, Completed, Ended, FixedBuffers, Key, Notify,
+    Operation, Pool, Rejected, RejectedChain,
 };
 
 #[derive(Debug)]
@@ -49,7 +49,6 @@ impl<T> Files<T> {
             Files::Aio(aio) => aio.cancel(key),
             Files::Pool(pool) => pool.cancel(key),
         }
-        Ok(())
     }
 
     pub(crate) fn register_buffers(&self, _: &FixedBuffers) -> io::Result<()> {
@@ -135,7 +134,7 @@ impl Carrier for Aio {
         result
     }
 
-    fn next(&self) -> Option<(Key, Operation, io::Result<Output>)> {
+    fn next(&self) -> Option<Ended> {
         if let Some(ended) = self.pool.next() {
             return Some(ended);
         }
@@ -146,27 +145,27 @@ impl Carrier for Aio {
         if let Some(Completed { user, operation, result, .. }) = progress.ended.pop_front() {
             let key = (*progress.keys.get(user)?)?;
             progress.set(user, None);
-            return Some((key, operation, result));
+            return Some(Ended { key, operation, result, is_detached: false });
         }
         drop(progress);
         // What the queue told may have been of the threads.
         self.pool.next()
     }
 
-    fn end(&self, key: Key, operation: Operation, error: io::Error) {
-        self.pool.end(key, operation, error);
+    fn end(&self, ended: Ended) -> io::Result<()> {
+        self.pool.end(ended)
     }
 
-    fn cancel(&self, key: Key) {
+    fn cancel(&self, key: Key) -> io::Result<()> {
         let place = key.index() as usize;
         let progress = self.progress();
         if progress.keys.get(place) == Some(&Some(key)) {
             // With the lock, so that it is not taken, and its place another's, meanwhile.
             self.queue.cancel(place);
-            return;
+            return Ok(());
         }
         drop(progress);
-        self.pool.cancel(key);
+        self.pool.cancel(key)
     }
 }
 

@@ -1,6 +1,8 @@
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use wakeful_kernel::process::Generation;
+
 use crate::io_source::{IoSource, source};
 use crate::platform;
 use crate::rearm::Direction;
@@ -27,6 +29,9 @@ pub enum Clock {
 /// For many deadlines, [`Timers`](super::Timers) are cheaper. On Linux, the BSDs and macOS; a kqueue has no
 /// [`Clock::Boot`], nor DragonFly's a [`Clock::Wall`].
 ///
+/// In a forked child, setting it and reading it are errors that say so: the kernel's timer is the parent's. Dropping it
+/// closes the child's descriptor and does nothing else.
+///
 /// ```
 /// use std::time::Duration;
 /// use wakeful::time::Timer;
@@ -47,6 +52,7 @@ pub enum Clock {
 pub struct Timer {
     inner: IoSource<platform::Timer>,
     clock: Clock,
+    generation: Generation,
 }
 
 source!(Timer);
@@ -68,7 +74,8 @@ impl Timer {
     ///
     /// As [`new`](Timer::new).
     pub fn with_clock(clock: Clock) -> io::Result<Timer> {
-        Ok(Timer { inner: IoSource::new(platform::Timer::new(clock)?), clock })
+        let generation = Generation::current();
+        Ok(Timer { inner: IoSource::new(platform::Timer::new(clock)?), clock, generation })
     }
 
     /// Expires once, after so long.
@@ -139,6 +146,7 @@ impl Timer {
     }
 
     fn set(&self, set: impl FnOnce(&platform::Timer) -> io::Result<()>) -> io::Result<()> {
+        self.generation.check("timer")?;
         let result = set(self.inner.get());
         // An expiration that was reported and not read is gone, so the next is an edge.
         self.inner.drained(Direction::Read);
@@ -156,6 +164,7 @@ impl Timer {
     /// [`WouldBlock`](io::ErrorKind::WouldBlock): it has not. An error that
     /// [`clock_was_set`](Timer::clock_was_set) knows: see [`set_at`](Timer::set_at).
     pub fn expirations(&self) -> io::Result<u64> {
+        self.generation.check("timer")?;
         let result = self.inner.run(Direction::Read, platform::Timer::expirations);
         // One reading takes them all.
         self.inner.drained(Direction::Read);

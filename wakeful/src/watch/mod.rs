@@ -3,6 +3,7 @@
 mod change;
 mod options;
 
+use std::fmt;
 use std::io;
 use std::iter::FusedIterator;
 
@@ -12,7 +13,9 @@ pub use change::{Change, Kind};
 pub(crate) use options::Filter;
 pub use options::{Kinds, Progress, Watch, WatchId};
 
-use crate::io_source::{IoSource, source};
+use wakeful_kernel::process::Generation;
+
+use crate::io_source::{IoSource, lender};
 use crate::platform::Watches;
 use crate::rearm::Direction;
 
@@ -34,8 +37,10 @@ use crate::rearm::Direction;
 /// rest: one [`Kind::Overflow`] says so; what is in a watched tree by then is watched, and to be looked at by
 /// the caller. An event may find nothing.
 ///
-/// Network file systems report only what this machine does. A child that was forked shares the watcher's
-/// queue: what it takes its parent does not get.
+/// Network file systems report only what this machine does.
+///
+/// In a forked child [`add`](Watcher::add) is an error that says so, there are no changes, and dropping the watcher
+/// closes the child's descriptors and does nothing else: the parent loses nothing.
 ///
 /// On the BSDs and macOS each file and directory that is watched is open meanwhile, and keeps its file system in use.
 /// What comes and goes between two looks at a directory is not told there; an entry that comes from where
@@ -65,9 +70,11 @@ use crate::rearm::Direction;
 #[doc(alias = "inotify")]
 pub struct Watcher {
     inner: IoSource<Watches>,
+    /// A forked child has a copy, perhaps locked by another thread of its parent, whose queue the kernel's is.
+    generation: Generation,
 }
 
-source!(Watcher);
+lender!(Watcher);
 
 impl Watcher {
     /// A watcher that watches nothing yet.
@@ -78,7 +85,8 @@ impl Watcher {
     /// [`Unsupported`](io::ErrorKind::Unsupported) where files cannot be watched, or a sandbox
     /// refuses it.
     pub fn new() -> io::Result<Watcher> {
-        Ok(Watcher { inner: IoSource::new(Watches::new()?) })
+        let generation = Generation::current();
+        Ok(Watcher { inner: IoSource::new(Watches::new()?), generation })
     }
 
     /// Watches a path from now on. One can be watched several times, each with its own changes.
@@ -91,14 +99,17 @@ impl Watcher {
     ///
     /// `ENOENT`, `EACCES`. `ENOSPC`: the user's limit of watches (on Linux
     /// /proc/sys/fs/inotify/max_user_watches) is reached; then nothing is watched.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput): an empty path, or one with a NUL byte.
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput): an empty path, or one with a NUL byte; or a forked child adds it.
     pub fn add(&self, watch: impl Into<Watch>) -> io::Result<WatchId> {
+        self.generation.check("watcher")?;
         self.inner.get().add(watch.into())
     }
 
     /// Watches it no more: none of its changes is reported from now on. Nothing happens if it is over.
     pub fn remove(&self, watch: WatchId) {
-        self.inner.get().remove(watch);
+        if self.generation.is_current() {
+            self.inner.get().remove(watch);
+        }
     }
 
     /// Takes the changes there are, one after another.
@@ -106,7 +117,17 @@ impl Watcher {
     /// If something is left when the iterator is dropped, because it was not used to its end, the watcher is
     /// reported anew.
     pub fn changes(&self) -> Changes<'_> {
-        Changes { watcher: self, ended: false }
+        Changes { watcher: self, ended: !self.generation.is_current() }
+    }
+}
+
+impl fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.generation.is_current() {
+            self.inner.fmt(f)
+        } else {
+            f.debug_struct("Watcher").finish_non_exhaustive()
+        }
     }
 }
 
@@ -122,7 +143,8 @@ impl Iterator for Changes<'_> {
     type Item = Change;
 
     fn next(&mut self) -> Option<Change> {
-        if self.ended {
+        if self.ended || !self.watcher.generation.is_current() {
+            self.ended = true;
             return None;
         }
         let change = self.watcher.inner.get().next_change();
@@ -138,7 +160,7 @@ impl FusedIterator for Changes<'_> {}
 
 impl Drop for Changes<'_> {
     fn drop(&mut self) {
-        if !self.ended {
+        if !self.ended && self.watcher.generation.is_current() {
             self.watcher.inner.get().remind();
             self.watcher.inner.drained(Direction::Read);
         }

@@ -120,7 +120,7 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         backends: KQUEUE,
         kinds: &["UDP socket"],
-        states: &["refused by ICMP"],
+        states: &["refused by ICMP", "a timestamp"],
         triggers: ANY,
         phases: ALWAYS,
         missing: Report::ERROR.union(Report::WRITE_CLOSED),
@@ -130,7 +130,7 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         backends: KQUEUE,
         kinds: &["UDP socket"],
-        states: &["refused by ICMP"],
+        states: &["refused by ICMP", "a timestamp"],
         triggers: EDGE,
         phases: &[Phase::Next],
         missing: NONE,

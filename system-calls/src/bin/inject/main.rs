@@ -1,8 +1,8 @@
 //! Makes system calls fail, one at a time, and looks at what becomes of events.
 //!
 //! `inject [--full] [SCENARIO[/BACKEND] …]` runs each scenario once to see which system calls it makes, and then once
-//! for each call, each error that its manual page names, and each of its first occurrences, all of which strace makes
-//! fail. The scenario asks again after an error. It must come to its right end: an event that was lost is a failure, and
+//! for each call, each error that its manual page names, and each of its first occurrences and some others, which strace
+//! makes fail. The scenario asks again after an error. It must come to its right end: an event that was lost is a failure, and
 //! so are a hang and a panic.
 
 mod errors;
@@ -22,7 +22,8 @@ use wakeful::Backend;
 
 type Result<T = ()> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// How many occurrences of a call are made to fail, one at a time: in the short form, and in the full one.
+/// How many occurrences of a call are made to fail, one at a time, in the short form and in the full one: so many of the
+/// first, and as many of the others.
 const OCCURRENCES: [usize; 2] = [2, 5];
 /// Trials that run at the same time: each mostly waits.
 const AT_ONCE: usize = 3;

@@ -83,7 +83,7 @@ impl Trial {
         let mut injections = Vec::new();
         for (call, count) in traced.calls() {
             for &errno in errors::of(&call) {
-                for occurrence in 1..=count.min(most) {
+                for occurrence in occurrences(count, most) {
                     let call = call.clone();
                     injections.push(Injection { trial: self, call, errno, occurrence });
                 }
@@ -136,6 +136,13 @@ impl Trial {
         fs::remove_file(&log)?;
         Ok(traced)
     }
+}
+
+/// The first occurrences, and as many of the others, far from one another.
+fn occurrences(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let first = count.min(most);
+    let others = (count - first).min(most);
+    (1..=first).chain((1..=others).map(move |nth| first + nth * (count - first) / others))
 }
 
 /// How the program ended; `None` if it had to be ended.

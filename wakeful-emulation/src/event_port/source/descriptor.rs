@@ -46,8 +46,13 @@ impl Descriptor {
         // Nothing can be added that is there already, by the same number and of the same file.
         match linux::control(epoll, Control::Add, fd, libc::EPOLLONESHOT, 0) {
             Err(Errno(libc::EEXIST)) => Ok(true),
-            // Another: one of which there can be no more in the epoll, that epoll does not take, or an epoll around it.
-            Err(Errno(libc::ENOSPC | libc::EPERM | libc::ELOOP)) => Ok(false),
+            // Another: one that epoll does not take, or an epoll around it.
+            Err(Errno(libc::EPERM | libc::ELOOP)) => Ok(false),
+            // Nothing can be added at all. What is there can be set to what it is.
+            Err(Errno(libc::ENOSPC)) => {
+                let asked = if self.is_active { self.asked } else { 0 };
+                linux::is_in(epoll, fd, asked | libc::EPOLLONESHOT, self.number)
+            }
             Err(error) if error.says_closed() => Ok(false),
             Err(error) => Err(error),
             Ok(()) => {

@@ -407,7 +407,7 @@ impl<U> Core<U> {
         for (_, index) in refused {
             let Slot { operation, user, key, .. } = self.slots.remove(index);
             let result = Err(io::Error::from_raw_os_error(errno));
-            self.refused.push_back(Completed { key, user, operation, result });
+            self.refused.push_back(Completed::new(key, user, operation, result));
         }
     }
 
@@ -435,7 +435,7 @@ impl<U> Core<U> {
             let slot = self.slots.try_remove(key.index() as usize)?;
             let Slot { mut operation, extra, user, .. } = slot;
             let result = entry::output(&mut operation, extra, answer);
-            return Some(Completed { key, user, operation, result });
+            return Some(Completed::new(key, user, operation, result));
         }
     }
 

@@ -32,8 +32,7 @@ impl<T> Files<T> {
 
     pub(crate) fn cancel(&self, key: Key) -> io::Result<()> {
         let Files::Pool(pool) = self;
-        pool.cancel(key);
-        Ok(())
+        pool.cancel(key)
     }
 
     pub(crate) fn register_buffers(&self, _: &FixedBuffers) -> io::Result<()> {

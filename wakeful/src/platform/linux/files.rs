@@ -53,10 +53,7 @@ impl<T> Files<T> {
     pub(crate) fn cancel(&self, key: Key) -> io::Result<()> {
         match self {
             Files::Ring(ring) => ring.cancel(key),
-            Files::Pool(pool) => {
-                pool.cancel(key);
-                Ok(())
-            }
+            Files::Pool(pool) => pool.cancel(key),
         }
     }
 
