@@ -31,6 +31,15 @@ fn main() {
         println!("cargo::rustc-cfg=ring");
     }
 
+    // epoll of illumos' own, which differs from Linux's.
+    println!("cargo::rustc-check-cfg=cfg(illumos_epoll)");
+    if system == "illumos" {
+        println!("cargo::rustc-cfg=illumos_epoll");
+    }
+    if kernel == "illumos" && system != "solaris" {
+        println!("cargo::rustc-cfg=backend=\"epoll\"");
+    }
+
     let emulates = system == "linux" && env::var_os("CARGO_FEATURE_EMULATION").is_some();
     for (backend, of) in [("epoll", "linux"), ("kqueue", "bsd"), ("event-ports", "illumos")] {
         if kernel == of || emulates && backend != "epoll" {

@@ -278,7 +278,7 @@ fn a_datagram_after_an_error() {
             socket.connect(address).await.unwrap();
             drop(peer);
             socket.send(b"is anybody there?").await.unwrap();
-            // The refusal arrives meanwhile.
+            // Until the refusal has arrived.
             tokio::time::sleep(Duration::from_millis(20)).await;
             if takes {
                 assert!(socket.take_error().unwrap().is_some());

@@ -353,6 +353,23 @@ pub(crate) fn is_shut_down(fd: RawFd) -> bool {
     sent == -1 && last_errno() == Errno(libc::EPIPE)
 }
 
+/// `fstatfs(fd)`, `poll(fd)`—Whether it writes to a pipe without a name that nobody reads any more.
+#[allow(clippy::unnecessary_cast)]
+pub(crate) fn is_pipe_without_reader(fd: RawFd, identity: &Identity) -> bool {
+    const PIPE_FILE_SYSTEM: i64 = 0x5049_5045;
+    if identity.kind != libc::S_IFIFO {
+        return false;
+    }
+    let mut system = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `system` is valid for the write of one struct.
+    let found = check(unsafe { libc::fstatfs(fd, system.as_mut_ptr()) });
+    // SAFETY: it consists of integers, zeroed, and filled with what there is.
+    let system = unsafe { system.assume_init() };
+    found.is_ok()
+        && system.f_type as i64 == PIPE_FILE_SYSTEM
+        && poll_now(fd, libc::POLLOUT).is_ok_and(|ready| ready & libc::POLLERR != 0)
+}
+
 /// Which open file a number means, and what there is to know of it, as far as statx(2) tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {

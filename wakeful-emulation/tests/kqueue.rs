@@ -131,6 +131,22 @@ fn the_end_of_a_stream() {
     assert_eq!(queue.one().flags & EV_EOF, EV_EOF);
 }
 
+/// FreeBSD refuses to wait for room in what nobody reads any more, unless it has a name.
+#[test]
+fn a_pipe_without_a_reader() {
+    let queue = Kqueue::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let fd = writer.as_raw_fd() as usize;
+    queue.change(event(fd, EVFILT_WRITE, EV_ADD | EV_CLEAR));
+    queue.one();
+    drop(reader);
+    assert_eq!(queue.one().flags & EV_EOF, EV_EOF);
+    // Of what is there already it does not speak.
+    queue.change(event(fd, EVFILT_WRITE, EV_ADD));
+    queue.change(event(fd, EVFILT_WRITE, EV_DELETE));
+    assert_eq!(queue.refused(event(fd, EVFILT_WRITE, EV_ADD)), libc::EPIPE);
+}
+
 /// "EVFILT_TIMER … data contains the number of times the timeout has expired."
 #[test]
 fn timers_in_every_unit() {

@@ -2,7 +2,7 @@
 //!
 //! | Type | C interface | Systems |
 //! |---|---|---|
-//! | [`epoll::Epoll`] | `epoll_create1`, `epoll_ctl`, `epoll_wait`, `epoll_pwait`, `epoll_pwait2` | Linux |
+//! | [`epoll::Epoll`] | `epoll_create1`, `epoll_ctl`, `epoll_wait`, `epoll_pwait`, `epoll_pwait2` | Linux; illumos, to the millisecond |
 //! | `kqueue::Kqueue` | `kqueue`, `kevent` | BSDs, macOS; Linux with the feature `emulation` |
 //! | `event_port::EventPort` | `port_create`, `port_associate`, `port_getn` and their kin | illumos, Solaris; Linux with the feature `emulation` |
 //! | [`poll::poll`] | `poll`, `ppoll` | Unix |
@@ -10,7 +10,7 @@
 //! | [`signal::SignalSet`] | `sigset_t`, `pthread_sigmask` | Unix |
 //! | [`signal_counter::SignalCounter`] | `sigaction` | Unix |
 //! | [`process::send_signal`], [`process::signal_group`] | `kill` | Unix |
-//! | [`linux::EventFd`] | `eventfd` | Linux |
+//! | [`linux::EventFd`] | `eventfd` | Linux, illumos |
 //! | [`linux::TimerFd`] | `timerfd_create`, `timerfd_settime`, `timerfd_gettime` | Linux |
 //! | [`linux::SignalFd`] | `signalfd` | Linux |
 //! | [`linux::PidFd`] | `pidfd_open`, `pidfd_send_signal`, `waitid(P_PIDFD)` | Linux |
@@ -52,9 +52,9 @@ pub mod system;
 
 // The only place in this crate where an operating system is named (beside `sys`, which declares
 // what each of them exports).
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "illumos"))]
 pub mod epoll;
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "illumos"))]
 pub mod linux;
 
 #[cfg(any(

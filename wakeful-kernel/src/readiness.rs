@@ -117,6 +117,9 @@ impl<T> Event<T> {
 
     /// An error is pending on the descriptor (`SO_ERROR` of a socket tells which), or the reader of
     /// a pipe is gone.
+    ///
+    /// Limitation: a kqueue reports the pending error of a datagram socket as readable, and not as an error. So read from
+    /// whatever is readable: the read returns the error.
     #[inline]
     pub fn is_error(&self) -> bool {
         self.has(Readiness::ERR)

@@ -308,6 +308,20 @@ fn all_that_was_written_has_left() {
 }
 
 /// As poll(2) has it, an empty file is readable.
+/// Where the kernel counts ticks of the clock it says so.
+#[test]
+fn how_fine_a_timeout_is() {
+    use wakeful_kernel::kqueue::system::{APPLE, DRAGONFLY, EMULATED, FREEBSD, NETBSD, OPENBSD};
+    for system in [&APPLE, &EMULATED, &FREEBSD] {
+        assert_eq!(system.timeout_resolution(), Duration::from_nanos(1), "{}", system.name);
+    }
+    for system in [&DRAGONFLY, &NETBSD, &OPENBSD] {
+        let tick = system.timeout_resolution();
+        let is_a_tick = tick >= Duration::from_micros(100) && tick <= Duration::from_millis(100);
+        assert!(is_a_tick, "{}: {tick:?}", system.name);
+    }
+}
+
 #[test]
 fn a_regular_file_at_its_end() {
     let kqueue = Kqueue::new().unwrap();

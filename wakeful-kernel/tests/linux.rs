@@ -9,12 +9,12 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use common::{DEADLINE, is_cloexec, wait};
-use wakeful_kernel::descriptor::{is_nonblocking, set_nonblocking};
+use wakeful_kernel::descriptor::{AccessMode, is_nonblocking, set_nonblocking};
 use wakeful_kernel::epoll::{Epoll, Flags};
 use wakeful_kernel::linux::{
     Clock, EventFd, ExitState, Expiry, Inotify, PidFd, Semantics, SignalFd, TimerFd,
@@ -264,6 +264,18 @@ fn every_descriptor_is_close_on_exec_and_nonblocking() {
 
     set_nonblocking(&nonblocking[4], false).unwrap();
     assert!(!is_nonblocking(&nonblocking[4]).unwrap());
+}
+
+#[test]
+fn what_a_descriptor_was_opened_for() {
+    let (reader, writer) = pipe().unwrap();
+    let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+    assert_eq!(AccessMode::of(reader.as_raw_fd()).unwrap(), AccessMode::ReadOnly);
+    assert_eq!(AccessMode::of(writer.as_raw_fd()).unwrap(), AccessMode::WriteOnly);
+    assert_eq!(AccessMode::of(socket.as_raw_fd()).unwrap(), AccessMode::ReadWrite);
+    let error = AccessMode::of(1_000_000).unwrap_err();
+    assert_eq!(error.io_error().raw_os_error(), Some(libc::EBADF));
+    assert_eq!(*error.fd(), 1_000_000);
 }
 
 #[test]

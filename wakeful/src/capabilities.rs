@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// epoll(7), Linux's own.
+    /// epoll(7), Linux's own; illumos has it for programs made for Linux.
     Epoll,
     /// kqueue(2), of the BSDs and macOS; on Linux with the feature `emulation`.
     Kqueue,
@@ -106,11 +106,12 @@ impl fmt::Display for Support {
 pub enum EdgeRule {
     /// Anything new that happens, drained or not.
     ///
-    /// Limitation: under kqueue, a nested queue of the kernel reports nothing new of the same kind until it was asked. Such
-    /// queues are a nested [`Poll`](crate::Poll), which is asked by polling it once, and the sources that the BSDs and
-    /// macOS make of a kqueue, which are asked by draining them: [`Timer`](crate::time::Timer),
-    /// [`Watcher`](crate::watch::Watcher), [`Exit`](crate::process::Exit) and [`Queue`](crate::file::Queue). Each wake-up
-    /// of a nested `Poll` is an edge all the same, and so is whatever a poll of it has left.
+    /// Limitation: under kqueue, a nested queue of the kernel reports nothing new of the same kind
+    /// until it was asked. Such queues are a nested [`Poll`](crate::Poll), which is asked by
+    /// polling it once, and the sources that the BSDs and macOS make of a kqueue, which are asked
+    /// by draining them: [`Timer`](crate::time::Timer), [`Watcher`](crate::watch::Watcher),
+    /// [`Exit`](crate::process::Exit) and [`Queue`](crate::file::Queue). Each wake-up of a nested
+    /// `Poll` is an edge all the same, and so is whatever a poll of it has left.
     EveryChange,
     /// Only draining: an operation of wakeful's own types that meets `WouldBlock`, or a read or
     /// write of a stream that moves less than it was asked to, arms its direction again.
@@ -125,6 +126,8 @@ pub enum EdgeRule {
     ///
     /// `try_io`, which does not say its direction, arms both, so that a writable socket is reported
     /// once more for each (`try_io_when` says it).
+    ///
+    /// Under illumos' epoll the kernel sees the draining itself: nothing is rechecked.
     AfterWouldBlock,
 }
 
@@ -150,7 +153,8 @@ pub struct Capabilities {
     /// cannot see drained: see [`EdgeRule::AfterWouldBlock`]. An edge of such a registration is
     /// reported that much later at most. `None`: the kernel knows edges, and reports each at once.
     pub edge_recheck: Option<Duration>,
-    /// The finest timeout; finer ones are rounded up to a multiple of it.
+    /// The finest timeout; finer ones are rounded up to a multiple of it. Under kqueue, NetBSD,
+    /// OpenBSD and DragonFly count ticks of the clock, 10 ms as a rule, and may add one.
     pub timeout_resolution: Duration,
     /// Whether the descriptor of the `Poll` tells an outer loop of everything: registrations and
     /// wake-ups. Otherwise it tells of wake-ups alone.
@@ -160,14 +164,15 @@ pub struct Capabilities {
     /// Whether closing the last descriptor of a file ends its registration. Otherwise wakeful's own
     /// types end it when they are closed; of a bare descriptor the number stays registered until it
     /// is deregistered, or registered anew, or found closed by a wait. Eventfds, timerfds, named
-    /// pipes and terminals cannot be told from others of their kind, so a second registration of
-    /// such a descriptor, by [`SourceFd`](crate::unix::SourceFd), replaces the first instead of
-    /// being refused with `EEXIST`.
+    /// pipes and terminals cannot be distinguished from others of their kind, so a second
+    /// registration of such a descriptor, by [`SourceFd`](crate::unix::SourceFd), replaces the
+    /// first instead of being refused with `EEXIST`.
     pub forgets_closed: bool,
     /// Whether [`Interest::PRIORITY`](crate::Interest::PRIORITY) can be waited for. Otherwise it is
     /// never reported, and refused as unsupported if nothing else is asked for.
     pub priority: bool,
     /// Whether regular files and directories can be registered. Otherwise they are refused with
-    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then.
+    /// `EPERM`; see [`FdSource`](crate::unix::FdSource) for what to do then. NetBSD before 10
+    /// takes them for reading only, and refuses an interest in writing with `EPERM`.
     pub regular_files: bool,
 }

@@ -108,7 +108,7 @@ impl Poll {
 
     /// For a poller on a backend of the caller's choice.
     pub fn builder() -> Builder {
-        Builder { backend: None }
+        Builder { backend: None, kernel_edges: false }
     }
 
     /// The registry with which sources are registered.
@@ -470,6 +470,7 @@ impl fmt::Debug for Poll {
 #[derive(Clone, Debug)]
 pub struct Builder {
     backend: Option<Backend>,
+    kernel_edges: bool,
 }
 
 impl Builder {
@@ -477,6 +478,18 @@ impl Builder {
     #[must_use]
     pub fn backend(mut self, backend: Backend) -> Builder {
         self.backend = Some(backend);
+        self
+    }
+
+    /// Prefers a backend whose kernel reports the edges of bare descriptors itself to the system's best:
+    /// epoll to event ports on illumos. A backend that is asked for, here or by the environment, goes
+    /// before.
+    ///
+    /// For programs that expect of a bare descriptor ([`SourceFd`](crate::unix::SourceFd)) what epoll
+    /// and kqueue do: another edge once it was drained, without a call.
+    #[must_use]
+    pub fn kernel_edges(mut self) -> Builder {
+        self.kernel_edges = true;
         self
     }
 
@@ -491,7 +504,7 @@ impl Builder {
             Some(backend) => backend::create(backend)?,
             None => match default_backend()? {
                 Some(backend) => backend::create(backend)?,
-                None => best()?,
+                None => best(self.kernel_edges)?,
             },
         };
         let shared = Shared::new(adapter);
@@ -518,17 +531,26 @@ fn default_backend() -> io::Result<Option<Backend>> {
 }
 
 /// Creates the platform's best backend, or the next one if a sandbox refuses that.
-fn best() -> io::Result<Selected> {
+fn best(kernel_edges: bool) -> io::Result<Selected> {
     let is_refused = |error: &io::Error| {
         matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
     };
-    let [first, others @ ..] = Backend::available() else {
-        return Err(io::ErrorKind::Unsupported.into());
-    };
-    match backend::create(*first) {
+    let first = best_backend(kernel_edges);
+    match backend::create(first) {
         Err(error) if is_refused(&error) => {
-            others.iter().find_map(|&other| backend::create(other).ok()).ok_or(error)
+            let mut others = Backend::available().iter().filter(|&&other| other != first);
+            others.find_map(|&other| backend::create(other).ok()).ok_or(error)
         }
         result => result,
+    }
+}
+
+/// The emulations, which come last, are not taken for the sake of their edges.
+fn best_backend(kernel_edges: bool) -> Backend {
+    let best = Backend::available()[0];
+    let own = Backend::available().iter().take_while(|&&backend| backend != Backend::Poll);
+    match own.copied().find(|&backend| backend::has_kernel_edges(backend)) {
+        Some(backend) if kernel_edges => backend,
+        _ => best,
     }
 }

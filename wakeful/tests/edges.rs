@@ -41,14 +41,22 @@ fn without_peer() -> (UdpSocket, SocketAddr) {
     (socket, peer)
 }
 
+fn set_option(socket: &UdpSocket, level: libc::c_int, option: libc::c_int, value: libc::c_int) {
+    let fd = socket.as_raw_fd();
+    // SAFETY: the option's value is an int, whose length is given.
+    let result = unsafe { libc::setsockopt(fd, level, option, (&raw const value).cast(), 4) };
+    assert_eq!(result, 0);
+}
+
 /// Has errors queued, where they stay until the queue is read.
 fn queue_errors(socket: &UdpSocket) {
-    let on: libc::c_int = 1;
-    let (level, option) = (libc::IPPROTO_IP, libc::IP_RECVERR);
-    // SAFETY: the option's value is an int, whose length is given.
-    let result =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const on).cast(), 4) };
-    assert_eq!(result, 0);
+    set_option(socket, libc::IPPROTO_IP, libc::IP_RECVERR, 1);
+}
+
+/// Has the time queued, as an error, at which each datagram was sent.
+fn queue_timestamps(socket: &UdpSocket) {
+    let kinds = libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+    set_option(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, kinds as libc::c_int);
 }
 
 /// How many events come while the handler deals with each.
@@ -96,21 +104,6 @@ fn drain(fd: &impl AsFd) -> usize {
 }
 
 every_backend! {
-    /// A read returns it.
-    fn an_error_is_readable(backend) {
-        for trigger in [Trigger::Edge, Trigger::Level, Trigger::Oneshot] {
-            let (socket, _) = without_peer();
-            let mut events = Loop::new(backend);
-            let interest = Interest::READABLE.with_trigger(trigger);
-            let socket = events.registry().register_owned(socket, TOKEN, interest).unwrap();
-            socket.send(b"x").unwrap();
-            let event = events.expect(TOKEN, |_| true);
-            if backend != Backend::Epoll {
-                assert!(event.is_readable(), "{trigger:?}: {event:?}");
-            }
-        }
-    }
-
     /// Whether or not somebody has taken the error, and who only looks at `is_readable` as well.
     fn a_datagram_after_an_error_is_reported(backend) {
         for is_taken in [false, true] {
@@ -155,6 +148,23 @@ every_backend! {
                 assert_eq!(socket.recv(&mut [0; 9]).unwrap(), 5);
             }
         }
+    }
+
+    /// Timestamps that nothing reads, and a conversation that goes on.
+    fn what_comes_behind_an_error_that_stays(backend) {
+        let (left, right) = udp_pair();
+        queue_timestamps(&left);
+        let mut events = Loop::new(backend);
+        let left = events.registry().register_owned(left, TOKEN, BOTH).unwrap();
+        for _ in 0..20 {
+            left.send(b"ping").unwrap();
+            assert_eq!(right.recv(&mut [0; 8]).unwrap(), 4);
+            right.send(b"pong").unwrap();
+            events.expect_readable(TOKEN);
+            assert_eq!(until_would_block(|| left.recv(&mut [0; 8])), 4);
+        }
+        let count = count(&mut events, |_| {});
+        assert!(count <= FEW, "{count} events");
     }
 
     fn a_pipe_without_reader_does_not_spin(backend) {
@@ -293,7 +303,7 @@ every_backend! {
         }
     }
 
-    /// As fast as the other end writes, which is told by the unread bytes.
+    /// As fast as the other end writes, which the unread bytes show.
     fn a_bare_pipe_is_read_at_full_speed(backend) {
         let (sender, receiver) = pipe::new().unwrap();
         let receiver = OwnedFd::from(receiver);

@@ -129,8 +129,27 @@ every_backend! {
         assert_eq!(capabilities.edge_rule == EdgeRule::EveryChange, has_edges);
         let keeps = backend != Backend::Poll;
         assert_eq!((capabilities.nests, capabilities.scales), (keeps, keeps));
-        assert!(capabilities.timeout_resolution < Duration::from_millis(1));
+        let has_ticks =
+            cfg!(any(target_os = "netbsd", target_os = "openbsd", target_os = "dragonfly"));
+        let is_coarse = capabilities.timeout_resolution >= Duration::from_millis(1);
+        assert_eq!(is_coarse, has_ticks && backend == Backend::Kqueue, "{capabilities:?}");
     }
+}
+
+/// On illumos that is epoll, whose event ports are best but know no edges.
+#[test]
+fn a_backend_with_the_kernels_edges() {
+    let edge = |poll: Poll| poll.capabilities().edge;
+    let own = Backend::available().iter().take_while(|&&backend| backend != Backend::Poll);
+    let has_edges = own
+        .copied()
+        .any(|backend| edge(Poll::builder().backend(backend).build().unwrap()) == Support::Native);
+    let preferred = Poll::builder().kernel_edges().build().unwrap();
+    assert_eq!(preferred.capabilities().edge == Support::Native, has_edges);
+    // What is asked for by name goes before.
+    let poll = Poll::builder().kernel_edges().backend(Backend::Poll).build().unwrap();
+    assert_eq!(poll.capabilities().backend, Backend::Poll);
+    assert_eq!(Poll::new().unwrap().capabilities().backend, Backend::available()[0]);
 }
 
 #[test]

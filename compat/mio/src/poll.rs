@@ -12,7 +12,8 @@ pub struct Poll {
 }
 
 impl Poll {
-    /// A poller on the platform's best backend.
+    /// A poller on the platform's best backend; on illumos on epoll, as mio's is, since there event
+    /// ports know no edge of a bare descriptor.
     ///
     /// With the feature `backend-from-env` and `WAKEFUL_BACKEND` set in the environment, on that one.
     ///
@@ -20,7 +21,7 @@ impl Poll {
     ///
     /// `EMFILE`, `ENFILE`, `ENOMEM`; `InvalidInput` if `WAKEFUL_BACKEND` counts and names no backend.
     pub fn new() -> io::Result<Poll> {
-        let inner = wakeful::Poll::new()?;
+        let inner = wakeful::Poll::builder().kernel_edges().build()?;
         let registry = Registry::new(inner.registry().try_clone()?);
         Ok(Poll { inner, registry })
     }

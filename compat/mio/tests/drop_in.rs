@@ -123,6 +123,28 @@ fn udp() {
     assert!(sender.broadcast().unwrap());
 }
 
+/// Read by others than mio's types, a descriptor is reported again once there is something new, where
+/// the kernel knows edges. Every system's default backend does, since mio's does.
+#[test]
+fn a_bare_descriptor_drained_by_hand() {
+    let mut poll = Poll::new().unwrap();
+    let backend = wakeful::Poll::builder().kernel_edges().build().unwrap().capabilities();
+    if std::env::var_os("WAKEFUL_BACKEND").is_some() && backend.edge != wakeful::Support::Native {
+        return;
+    }
+    assert_eq!(backend.edge, wakeful::Support::Native);
+    let (mut near, mut far) = std::os::unix::net::UnixStream::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    let fd = near.as_raw_fd();
+    poll.registry().register(&mut SourceFd(&fd), TOKEN, Interest::READABLE).unwrap();
+    for _ in 0..3 {
+        far.write_all(b"hello").unwrap();
+        expect(&mut poll, Event::is_readable);
+        assert_eq!(near.read(&mut [0; 8]).unwrap(), 5);
+        assert_eq!(near.read(&mut [0; 8]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+}
+
 #[test]
 fn unix_sockets() {
     let folder = tempfile::tempdir().unwrap();

@@ -20,6 +20,11 @@
 //! - An epoll is itself pollable: readable while its ready list is not empty.
 //! - A forked child shares the interest list with its parent.
 //!
+//! On illumos epoll is a part of the C library, for programs made for Linux. There a wait is to the
+//! millisecond, a one-shot that has fired is off the list (`modify` answers `ENOENT`), a descriptor
+//! that was closed stays on the list until a wait finds it closed, and an edge may come only after the
+//! descriptor was drained.
+//!
 //! # References
 //! - [epoll(7)](https://man7.org/linux/man-pages/man7/epoll.7.html)
 //! - [epoll_ctl(2)](https://man7.org/linux/man-pages/man2/epoll_ctl.2.html)
@@ -43,6 +48,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod busy_poll;
 mod error;
 mod flags;
@@ -51,6 +57,7 @@ mod wait;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use busy_poll::BusyPoll;
 pub use error::{
     AddError, BusyPollError, CreateError, DeleteError, DuplicateError, ModifyError, WaitError,

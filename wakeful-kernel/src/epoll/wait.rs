@@ -140,7 +140,7 @@ impl Epoll {
     ///
     /// # Errors
     ///
-    /// As [`wait`](Epoll::wait); `ENOSYS` before Linux 5.11.
+    /// As [`wait`](Epoll::wait); `ENOSYS` before Linux 5.11, and on illumos.
     #[doc(alias = "epoll_pwait2")]
     pub fn wait_ns<T>(
         &self,

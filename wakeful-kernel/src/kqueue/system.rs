@@ -3,7 +3,10 @@
 //! Everything is here on every system, so that a program can ask, and a test can look. The numbers are those of
 //! each system's sys/event.h.
 
+use std::time::Duration;
+
 use super::filter::{Filter, ProcessEvents, VnodeEvents};
+use crate::sys::kqueue as sys;
 
 /// What the kqueue of one system has.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct System {
     pub(super) out_of_band: u32,
     /// The flag that makes a regular file as readable as poll(2) has it.
     pub(super) file_poll: Option<u32>,
+    /// Waits and timers are counted in ticks of the clock.
+    pub(super) has_ticks: bool,
     /// The flag of open(2) for a descriptor that is only to be watched, which does not keep a file system
     /// mounted; 0 if there is none.
     pub open_to_watch: i32,
@@ -93,6 +98,7 @@ pub const FREEBSD: System = System {
     },
     out_of_band: 0,
     file_poll: Some(2),
+    has_ticks: false,
     open_to_watch: 0,
 };
 
@@ -160,6 +166,7 @@ pub const APPLE: System = System {
     },
     out_of_band: 2,
     file_poll: None,
+    has_ticks: false,
     open_to_watch: 0x8000,
 };
 
@@ -183,6 +190,7 @@ pub const NETBSD: System = System {
     timer: ENUMERATED,
     out_of_band: 0,
     file_poll: None,
+    has_ticks: true,
     open_to_watch: 0,
 };
 
@@ -214,6 +222,7 @@ pub const OPENBSD: System = System {
     timer: ENUMERATED,
     out_of_band: 4,
     file_poll: None,
+    has_ticks: true,
     open_to_watch: 0,
 };
 
@@ -243,6 +252,7 @@ pub const DRAGONFLY: System = System {
     },
     out_of_band: 2,
     file_poll: None,
+    has_ticks: true,
     open_to_watch: 0,
 };
 
@@ -258,6 +268,18 @@ const ENUMERATED: TimerUnits = TimerUnits {
 impl System {
     /// The one that this program was built for.
     pub const CURRENT: &'static System = &crate::sys::KQUEUE_SYSTEM;
+
+    /// Returns the unit of its timeouts: a finer one is rounded up to a multiple of it, and some systems add one more.
+    ///
+    /// FreeBSD and macOS count nanoseconds; NetBSD, OpenBSD and DragonFly ticks of the clock, of which there are 100 a second
+    /// unless their kernel was built otherwise. The same holds of [`Timer`](super::filter::Timer)s.
+    pub fn timeout_resolution(&self) -> Duration {
+        if self.has_ticks {
+            sys::tick().unwrap_or(Duration::from_millis(10))
+        } else {
+            Duration::from_nanos(1)
+        }
+    }
 
     /// The filters that it has.
     ///

@@ -1,8 +1,10 @@
 //! The descriptors by which Linux reports that something happened, one type and one file each, and how exact
-//! its waits are.
+//! its waits are. Of these illumos has [`EventFd`].
 
 mod eventfd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod inotify;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod pidfd;
 #[cfg(all(
     target_os = "linux",
@@ -15,15 +17,20 @@ mod pidfd;
     )
 ))]
 mod ring;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod signalfd;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod timer_slack;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod timerfd;
 
 pub use eventfd::{EventFd, EventFdError, EventFdReadError, EventFdWriteError, Semantics};
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use inotify::{
     AddWatchError, Change, Changes, Inotify, InotifyError, InotifyReadError, RemoveWatchError,
     WatchDescriptor, WatchFlags,
 };
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use pidfd::{ExitState, PidFd, PidFdOpenError, PidFdSignalError, PidFdWaitError};
 #[cfg(all(
     target_os = "linux",
@@ -37,8 +44,11 @@ pub use pidfd::{ExitState, PidFd, PidFdOpenError, PidFdSignalError, PidFdWaitErr
 ))]
 #[doc(inline)]
 pub use ring::{Ring, RingError};
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use signalfd::{SignalFd, SignalFdError, SignalFdReadError, SignalInfo};
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use timer_slack::{SetTimerSlackError, TimerSlackError, set_timer_slack, timer_slack};
+#[cfg(any(target_os = "linux", target_os = "android"))]
 pub use timerfd::{
     Clock, Expiry, TimerFd, TimerFdError, TimerFdReadError, TimerFdSetError, TimerState,
 };

@@ -6,6 +6,12 @@
 #![allow(non_camel_case_types)]
 
 // The operating system's name appears here and in the crate's root, nowhere else.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "illumos"))]
+mod epoll;
+#[cfg(target_os = "illumos")]
+mod illumos;
+#[cfg(target_os = "illumos")]
+pub use illumos::*;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -2,20 +2,28 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
+#[cfg(not(illumos_epoll))]
 use std::os::unix::net::UnixDatagram;
+#[cfg(not(illumos_epoll))]
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+#[cfg(not(illumos_epoll))]
 use wakeful_kernel::descriptor::into_high_number;
 use wakeful_kernel::epoll::{Epoll, Flags};
+#[cfg(not(illumos_epoll))]
 use wakeful_kernel::linux::EventFd;
 use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
+#[cfg(not(illumos_epoll))]
+use crate::EdgeRule;
 use crate::event::Event;
 use crate::interruptions;
-use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
+#[cfg(illumos_epoll)]
+use crate::platform::{EPOLL_EDGE_RULE, Oneshots, WakeObject};
+use crate::{Backend, Capabilities, Interest, Support, Token, Trigger};
 
 /// What the waker's eventfd is registered with.
 ///
@@ -28,11 +36,21 @@ const EVENTFD_TOKEN: Token = Token(0xfd57_a3e1_9c44_b2d3_u64 as usize);
 pub(crate) struct EpollAdapter {
     epoll: Epoll,
     wake: WakeObject,
+    #[cfg(illumos_epoll)]
+    oneshots: Oneshots,
 }
+
+#[cfg(not(illumos_epoll))]
+const EPOLL_EDGE_RULE: EdgeRule = EdgeRule::EveryChange;
 
 impl EpollAdapter {
     pub(super) fn new() -> io::Result<EpollAdapter> {
-        Ok(EpollAdapter { epoll: Epoll::new()?, wake: WakeObject::default() })
+        Ok(EpollAdapter {
+            epoll: Epoll::new()?,
+            wake: WakeObject::default(),
+            #[cfg(illumos_epoll)]
+            oneshots: Oneshots::default(),
+        })
     }
 
     /// When a source may interrupt waits.
@@ -78,17 +96,30 @@ impl EpollAdapter {
 impl Adapter for EpollAdapter {
     #[inline]
     fn register(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        Ok(self.epoll.add_raw(fd, flags(interest), token)?)
+        self.epoll.add_raw(fd, flags(interest), token)?;
+        #[cfg(illumos_epoll)]
+        self.oneshots.registered(fd, interest);
+        Ok(())
     }
 
     #[inline]
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
-        Ok(self.epoll.modify_raw(fd, flags(interest), token)?)
+        let result = self.epoll.modify_raw(fd, flags(interest), token);
+        #[cfg(illumos_epoll)]
+        if self.oneshots.reregistered(fd, interest, &result) {
+            return Ok(self.epoll.add_raw(fd, flags(interest), token)?);
+        }
+        Ok(result?)
     }
 
     #[inline]
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
-        Ok(self.epoll.delete_raw(fd)?)
+        let result = self.epoll.delete_raw(fd);
+        #[cfg(illumos_epoll)]
+        if self.oneshots.deregistered(fd, &result) {
+            return Ok(());
+        }
+        Ok(result?)
     }
 
     /// `EPOLL_CTL_MOD` allocates nothing; and with a token that it has already, nothing else is called.
@@ -118,7 +149,7 @@ impl Adapter for EpollAdapter {
 
     #[inline]
     fn needs_token(&self, token: Token) -> bool {
-        token == EVENTFD_TOKEN
+        !cfg!(illumos_epoll) && token == EVENTFD_TOKEN
     }
 
     fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {
@@ -136,14 +167,14 @@ impl Adapter for EpollAdapter {
             level: Support::Native,
             oneshot: Support::Native,
             edge_oneshot: Support::Native,
-            edge_rule: EdgeRule::EveryChange,
+            edge_rule: EPOLL_EDGE_RULE,
             edge_recheck: None,
             timeout_resolution: wakeful_kernel::epoll::resolution(),
             nests: true,
             scales: true,
-            forgets_closed: true,
+            forgets_closed: !cfg!(illumos_epoll),
             priority: true,
-            regular_files: false,
+            regular_files: cfg!(illumos_epoll),
         }
     }
 }
@@ -175,6 +206,7 @@ fn flags(interest: Interest) -> Flags {
 /// of a caller can ask for that bit, so its event is told from theirs without a token. It is not the
 /// first form because its wake-ups take longer: epoll_ctl holds the mutex for which the woken thread
 /// waits.
+#[cfg(not(illumos_epoll))]
 #[derive(Debug, Default)]
 struct WakeObject {
     eventfd: OnceLock<EventFd>,
@@ -182,6 +214,7 @@ struct WakeObject {
     creation: Mutex<()>,
 }
 
+#[cfg(not(illumos_epoll))]
 impl WakeObject {
     #[inline]
     fn exists(&self) -> bool {

@@ -3,7 +3,7 @@
 //! The kernel tells of a descriptor once, if it is ready or when it gets so, and then not until it
 //! is associated again. For a level that is done before the next wait; for an edge when the source
 //! was drained (see [`rearm`]), and, for what was not reported yet, before the next wait as well;
-//! for a one-shot when it is registered anew.
+//! for a one-shot when it is registered again.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -51,7 +51,7 @@ struct State {
 
 /// What a wake-up comes with.
 const WAKE: i32 = 1;
-/// What a wait is begun anew by, because a registration is to be rechecked earlier.
+/// Begins a wait again, because a registration is to be rechecked earlier.
 const RECHECK: i32 = 2;
 
 impl EventPortAdapter {

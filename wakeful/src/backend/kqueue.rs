@@ -3,6 +3,7 @@
 //! Registrations are kept here as well: kqueue replaces where it should refuse, and a one-shot of two directions
 //! is two events to it, the second of which has to be kept silent.
 
+mod ended;
 mod wake;
 
 use std::collections::HashMap;
@@ -52,6 +53,8 @@ struct Entry {
     /// The kernel has no such event of this descriptor: of a kqueue, for example, which is never writable.
     lacks_write: bool,
     lacks_except: bool,
+    /// It is a pipe that nobody reads any more, as the kernel said when its event was to be added.
+    end: Option<Identity>,
 }
 
 impl KqueueAdapter {
@@ -72,6 +75,9 @@ impl KqueueAdapter {
 
     /// Whether the kernel still has what the table says: closing a descriptor deletes its events.
     fn is_current(&self, fd: RawFd, entry: Entry) -> bool {
+        if entry.end.is_some() {
+            return entry.is_at_its_end(fd);
+        }
         let mut probes = entry.directions(fd).map(|it| Change::probe(it, entry.generation));
         match probes.next() {
             Some(Ok(probe)) => match self.kqueue.apply([probe]).map_err(io::Error::from) {
@@ -112,8 +118,15 @@ impl KqueueAdapter {
             match (errno, filter) {
                 // Its descriptor was closed, and another has the number.
                 (Some(libc::ENOENT), _) => *error.index() < deletion_count,
-                // What old macOS says of a pipe whose other end is closed, having added the event.
-                (Some(libc::EPIPE), _) => self.is_current(fd, *entry),
+                (errno, Some(Filter::Write)) if ended::refused(fd, errno).is_some() => {
+                    // Old macOS says so, having added the event.
+                    let write = Change::probe(Write::from_raw(fd), generation);
+                    if !write.is_ok_and(|write| self.kqueue.apply([write]).is_ok()) {
+                        entry.end = ended::refused(fd, errno);
+                        entry.lacks_write = true;
+                    }
+                    true
+                }
                 // There is no out-of-band data of such a descriptor.
                 (_, Some(Filter::Except)) if others_are_told => {
                     entry.lacks_except = true;
@@ -127,8 +140,13 @@ impl KqueueAdapter {
                 _ => false,
             }
         };
-        let mut harmful = error.errors().iter().filter(|error| !is_harmless(error));
-        let Some(first) = harmful.next() else {
+        let harmful = error.errors().iter().find(|error| !is_harmless(error));
+        let mut errno = harmful.map(|error| error.io_error().raw_os_error());
+        if errno.is_none() && entry.end.is_some() {
+            let reported = ended::report(&self.kqueue, fd, interest.trigger(), generation);
+            errno = reported.err().map(|error| error.raw_os_error());
+        }
+        let Some(errno) = errno else {
             return Ok(());
         };
         if before.is_none() {
@@ -137,7 +155,7 @@ impl KqueueAdapter {
                 .kqueue
                 .apply(directions(fd, interest).filter_map(|it| Change::delete(it).ok()));
         }
-        Err(match first.io_error().raw_os_error() {
+        Err(match errno {
             // What cannot be waited for, as epoll says it.
             Some(libc::EINVAL | libc::ENODEV | libc::EOPNOTSUPP) => {
                 io::Error::from_raw_os_error(libc::EPERM)
@@ -168,16 +186,32 @@ impl KqueueAdapter {
                 events.push(Event::new(ready, Token(event.user_data())));
                 continue;
             }
-            let fd = event.ident() as RawFd;
+            let ended = ended::descriptor_of(event);
+            let fd = ended.unwrap_or(event.ident() as RawFd);
             let entry = table.entries.get(&fd);
+            if ended.is_some() && !entry.is_some_and(|entry| entry.is_at_its_end(fd)) {
+                // It was closed, and another may have the number.
+                ended::forget(&self.kqueue, fd);
+                continue;
+            }
             let Some(&entry) = entry.filter(|entry| entry.generation == event.user_data()) else {
                 continue;
             };
             let place = if may_be_two { places.get(&fd).copied() } else { None };
-            if event.is_dispatched() && place.is_none() {
-                self.silence(event, entry);
+            // A timer that stands for a one-shot does not say so.
+            if (event.is_dispatched() || ended.is_some_and(|_| entry.is_oneshot()))
+                && place.is_none()
+            {
+                self.silence(fd, event, entry);
             }
-            let Some(ready) = readiness(event, entry) else {
+            let ready = match ended {
+                Some(fd) => {
+                    ended::report_again(&self.kqueue, event, fd, entry.interest.trigger());
+                    Some(end_of_pipe(fd, entry.interest, Readiness::OUT))
+                }
+                None => readiness(event, entry),
+            };
+            let Some(ready) = ready else {
                 continue;
             };
             if is_of_end(event.filter(), entry.interest) {
@@ -210,13 +244,19 @@ impl KqueueAdapter {
     }
 
     /// One direction of a one-shot was reported: the others are to be silent, too.
-    fn silence(&self, event: &kqueue::Event, entry: Entry) {
-        let fd = event.ident() as RawFd;
+    fn silence(&self, fd: RawFd, event: &kqueue::Event, entry: Entry) {
+        self.forget_end(fd, entry);
         let others = entry.directions(fd);
         let others = others.filter(|it| Some(it.filter()) != event.filter());
         let silent = others.filter_map(|it| Change::disable(it, entry.generation).ok());
         // One that is not there went with its descriptor.
         let _ = self.kqueue.apply(silent);
+    }
+
+    fn forget_end(&self, fd: RawFd, entry: Entry) {
+        if entry.end.is_some() {
+            ended::forget(&self.kqueue, fd);
+        }
     }
 
     /// Reports an end as often as the trigger wants. A filter for the end alone is an edge to the
@@ -252,6 +292,7 @@ impl Adapter for KqueueAdapter {
                 return Err(io::Error::from_raw_os_error(libc::EEXIST));
             }
             table.entries.remove(&fd);
+            self.forget_end(fd, entry);
         }
         let mut entry = table.entry(token, interest);
         self.set(fd, &mut entry, None)?;
@@ -263,6 +304,7 @@ impl Adapter for KqueueAdapter {
         let mut table = self.table();
         let before = *table.entries.get(&fd).ok_or_else(|| missing(fd))?;
         let mut entry = table.entry(token, interest);
+        self.forget_end(fd, before);
         self.set(fd, &mut entry, Some(before))?;
         table.entries.insert(fd, entry);
         Ok(())
@@ -271,6 +313,7 @@ impl Adapter for KqueueAdapter {
     fn deregister(&self, fd: RawFd) -> io::Result<()> {
         let mut table = self.table();
         let entry = table.entries.remove(&fd).ok_or_else(|| missing(fd))?;
+        self.forget_end(fd, entry);
         Ok(self.kqueue.apply(entry.directions(fd).filter_map(|it| Change::delete(it).ok()))?)
     }
 
@@ -336,7 +379,7 @@ impl Adapter for KqueueAdapter {
             edge_oneshot: Support::Native,
             edge_rule: EdgeRule::EveryChange,
             edge_recheck: None,
-            timeout_resolution: Duration::from_nanos(1),
+            timeout_resolution: System::CURRENT.timeout_resolution(),
             nests: true,
             scales: true,
             forgets_closed: true,
@@ -349,12 +392,21 @@ impl Adapter for KqueueAdapter {
 impl Table {
     fn entry(&mut self, token: Token, interest: Interest) -> Entry {
         self.next = self.next.wrapping_add(1);
-        let (generation, lacks_write, lacks_except) = (self.next, false, false);
-        Entry { token, interest, generation, lacks_write, lacks_except }
+        let (lacks_write, lacks_except) = (false, false);
+        Entry { token, interest, generation: self.next, lacks_write, lacks_except, end: None }
     }
 }
 
 impl Entry {
+    fn is_oneshot(&self) -> bool {
+        matches!(self.interest.trigger(), Trigger::Oneshot | Trigger::EdgeOneshot)
+    }
+
+    /// Whether the number still is that of the pipe that nobody reads any more.
+    fn is_at_its_end(&self, fd: RawFd) -> bool {
+        self.end.is_some() && Identity::of(fd).ok() == self.end
+    }
+
     /// The events that the kernel has of it.
     fn directions(&self, fd: RawFd) -> impl Iterator<Item = Direction> + Clone + use<> {
         let Entry { interest, lacks_write, lacks_except, .. } = *self;

@@ -28,6 +28,8 @@ pub(crate) const AVAILABLE: &[Backend] = &[
     Backend::Kqueue,
     #[cfg(kernel = "illumos")]
     Backend::EventPorts,
+    #[cfg(all(backend = "epoll", not(kernel = "linux")))]
+    Backend::Epoll,
     Backend::Poll,
     // The emulations, which nobody gets without asking.
     #[cfg(all(backend = "kqueue", not(kernel = "bsd")))]
@@ -35,6 +37,11 @@ pub(crate) const AVAILABLE: &[Backend] = &[
     #[cfg(all(backend = "event-ports", not(kernel = "illumos")))]
     Backend::EventPorts,
 ];
+
+/// Whether the kernel itself reports edges, also of bare descriptors.
+pub(crate) const fn has_kernel_edges(backend: Backend) -> bool {
+    matches!(backend, Backend::Epoll | Backend::Kqueue)
+}
 
 /// The first of them.
 #[cfg(kernel = "linux")]
@@ -65,6 +72,8 @@ pub(crate) fn create(backend: Backend) -> io::Result<Selected> {
         Backend::EventPorts => Ok(Selected::Best(event_port::EventPortAdapter::new()?)),
         #[cfg(kernel = "other")]
         Backend::Poll => Ok(Selected::Best(poll::PollAdapter::new()?)),
+        #[cfg(all(backend = "epoll", not(kernel = "linux")))]
+        Backend::Epoll => Ok(Selected::Other(Arc::new(epoll::EpollAdapter::new()?))),
         #[cfg(all(backend = "kqueue", not(kernel = "bsd")))]
         Backend::Kqueue => Ok(Selected::Other(Arc::new(kqueue::KqueueAdapter::new()?))),
         #[cfg(all(backend = "event-ports", not(kernel = "illumos")))]

@@ -2,11 +2,11 @@
 //!
 //! The kernel knows only level. An edge is made by taking out of a registration what has been
 //! reported, and putting it back when the source was drained (see [`rearm`] and [`Table`]); a
-//! one-shot, by taking everything out until it is registered anew.
+//! one-shot, by taking everything out until it is registered again.
 //!
-//! A call of poll(2) holds the files of its descriptors open. So whoever ends a registration during
-//! a wait interrupts it and sleeps until that call has returned; then the wait goes on without the
-//! descriptor.
+//! A call of poll(2) holds the files of its descriptors open. So a thread that ends a registration
+//! during a wait interrupts it and sleeps until that call has returned; then the wait goes on
+//! without the descriptor.
 
 use std::fmt;
 use std::io;
@@ -258,7 +258,8 @@ impl Adapter for PollAdapter {
                 return Ok(woken);
             }
             if snapshot.fds[0].readiness().contains(Readiness::NVAL) {
-                // The program has closed all descriptors that it does not know. Every wait would return at once.
+                // The program has closed all descriptors that it does not know. Every wait would
+                // return at once.
                 return Err(io::Error::from_raw_os_error(libc::EBADF));
             }
             if found? == 0 && timeout == remaining || remaining == Some(Duration::ZERO) {

@@ -46,7 +46,7 @@ pub(super) struct Entry {
     stuck: Readiness,
     /// What is stuck cannot end.
     is_over: bool,
-    /// A one-shot that was reported is passed over until it is registered anew.
+    /// A one-shot that was reported is passed over until it is registered again.
     has_fired: bool,
     /// An operation would have blocked since the kernel began to wait, so what it found may be
     /// stale.
@@ -112,23 +112,19 @@ impl Entry {
         if counts { descriptor::bytes_to_read(self.fd).ok() } else { None }
     }
 
-    /// What is found, as epoll would say it; and an error can be read, or met by writing.
+    /// What is found, as epoll would say it.
     fn event(&self, found: Readiness) -> Event {
-        let (reads, writes) = (self.wanted() & Readiness::IN, self.wanted() & Readiness::OUT);
         let mut readiness = found & (self.wanted() | STICKY);
         if found.contains(Readiness::RDHUP) {
-            readiness |= reads;
-        }
-        // That of a pipe whose reader is gone cannot be read.
-        if found.contains(Readiness::ERR) && !self.identity.is_pipe() {
-            readiness |= reads | writes;
+            readiness |= self.wanted() & Readiness::IN;
         }
         Event::new(readiness, self.token)
     }
 }
 
 impl Table {
-    /// For anonymous pipes to be told from named ones, another of their kind, or else a new one.
+    /// A table that tells anonymous pipes from named ones by this one of them, or else by a new
+    /// one.
     pub(super) fn new(anonymous: Option<Identity>) -> Table {
         let new_pipe = || pipe().ok().and_then(|(reader, _)| identity(&reader).ok());
         Table {
@@ -224,12 +220,17 @@ impl Table {
         let Some(&index) = self.index.get(&fd) else {
             return Ok(false);
         };
-        let is_same = match Identity::of(fd).map_err(io::Error::from) {
-            Ok(now) => now == self.entries[index].identity,
-            Err(error) if error.raw_os_error() == Some(libc::EBADF) => false,
+        let entry = &self.entries[index];
+        if !entry.is_bare {
+            // Its type would have said so.
+            return Ok(false);
+        }
+        let is_other = match Identity::of(fd).map_err(io::Error::from) {
+            Ok(now) => now != entry.identity,
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => true,
             Err(error) => return Err(error),
         };
-        Ok(!is_same && self.forget(fd))
+        Ok(is_other && self.forget(fd))
     }
 
     /// Ends the registration by this number, if there is one.
@@ -429,7 +430,7 @@ impl Table {
 /// For a kernel that waits for a descriptor until there is an event, and then no more.
 #[cfg_attr(not(backend = "event-ports"), allow(dead_code))]
 impl Table {
-    /// What the kernel is to wait for, if it does not; it counts as told then.
+    /// What the kernel is to wait for, if it does not; from then on it does.
     pub(super) fn next_association(&mut self, fd: RawFd) -> Option<Wanted> {
         let entry = self.get(fd)?;
         if entry.is_associated || !entry.is_waited_for() {
@@ -448,7 +449,7 @@ impl Table {
         }
     }
 
-    /// Whether or not the kernel waits for it, it is to be told anew.
+    /// The kernel is to wait for it once more, whether or not it does.
     pub(super) fn forget_association(&mut self, fd: RawFd) {
         if let Some(entry) = self.get(fd) {
             entry.is_associated = false;

@@ -71,7 +71,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of sendto(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    /// Those of sendto(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them. On the BSDs and macOS a full queue of the
+    /// interface is `ENOBUFS` instead: no event tells of room, so try again later.
     pub fn send_to(&self, datagram: &[u8], target: SocketAddr) -> io::Result<usize> {
         self.inner.run(Direction::Write, |inner| inner.send_to(datagram, target))
     }
@@ -99,7 +100,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of send(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    /// Those of send(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them. On the BSDs and macOS a full queue of the
+    /// interface is `ENOBUFS` instead: no event tells of room, so try again later.
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.inner.run(Direction::Write, |inner| inner.send(datagram))
     }

@@ -101,7 +101,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of sendto(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    /// Those of sendto(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them. On the BSDs and macOS a receiver without
+    /// room is `ENOBUFS` instead, and the socket stays writable: no event tells of room, so try again later.
     pub fn send_to<P: AsRef<Path>>(&self, datagram: &[u8], path: P) -> io::Result<usize> {
         self.inner.run(Direction::Write, |inner| inner.send_to(datagram, path))
     }
@@ -119,7 +120,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// Those of send(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them.
+    /// Those of send(2), [`WouldBlock`](io::ErrorKind::WouldBlock) among them. On the BSDs and macOS a receiver without
+    /// room is `ENOBUFS` instead, and the socket stays writable: no event tells of room, so try again later.
     pub fn send(&self, datagram: &[u8]) -> io::Result<usize> {
         self.inner.run(Direction::Write, |inner| inner.send(datagram))
     }

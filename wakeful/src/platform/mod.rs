@@ -66,6 +66,10 @@ mod pipe_bell;
 mod refused;
 mod ringing;
 
+#[cfg(illumos_epoll)]
+#[path = "illumos/epoll.rs"]
+mod epoll;
+
 #[cfg(kernel = "linux")]
 #[path = "linux/signal_queue.rs"]
 mod signal_queue;
@@ -134,6 +138,8 @@ mod watches;
 mod way;
 
 pub(crate) use bell::Bell;
+#[cfg(illumos_epoll)]
+pub(crate) use epoll::{EPOLL_EDGE_RULE, Oneshots, WakeObject};
 pub(crate) use files::Files;
 pub(crate) use process::Process;
 #[cfg(feature = "net")]

@@ -105,7 +105,7 @@ impl Stage {
 /// Whether the kernel tells that a directory has changed, and not how: it is listed then. Nothing is lost in
 /// that way, but what comes and goes between two looks is not told, nor whether something new was renamed.
 pub fn compares() -> bool {
-    !Backend::available().contains(&Backend::Epoll)
+    Backend::available()[0] != Backend::Epoll
 }
 
 /// Something has come under this name.

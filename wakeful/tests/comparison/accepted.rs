@@ -120,7 +120,7 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         backends: KQUEUE,
         kinds: &["UDP socket"],
-        states: &["refused by ICMP"],
+        states: &["refused by ICMP", "a timestamp"],
         triggers: ANY,
         phases: ALWAYS,
         missing: Report::ERROR.union(Report::WRITE_CLOSED),
@@ -130,7 +130,7 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
     Accepted {
         backends: KQUEUE,
         kinds: &["UDP socket"],
-        states: &["refused by ICMP"],
+        states: &["refused by ICMP", "a timestamp"],
         triggers: EDGE,
         phases: &[Phase::Next],
         missing: NONE,
@@ -156,15 +156,5 @@ pub(crate) const ACCEPTED: &[Accepted] = &[
         missing: HUNG_UP,
         extra: Report::READABLE,
         reason: "epoll takes it for hung up, kqueue for a socket that is not connected",
-    },
-    Accepted {
-        backends: REARMING,
-        kinds: &["UDP socket", "FIFO, writing", "pipe, writing"],
-        states: ANY,
-        triggers: ANY,
-        phases: ALWAYS,
-        missing: Report::WRITE_CLOSED,
-        extra: Report::READABLE.union(Report::WRITABLE),
-        reason: "an error is readable and writable, where that is waited for",
     },
 ];

@@ -88,6 +88,14 @@ pub(crate) fn bare_udp_socket() -> World {
     world.of_datagrams()
 }
 
+/// A socket that anyone may send to, and that has no peer.
+pub(crate) fn unconnected_udp_socket() -> World {
+    let bind = || net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let (socket, peer) = (bind(), bind());
+    peer.connect(socket.local_addr().unwrap()).unwrap();
+    World::new(UdpSocket::from(nonblocking(socket)), Some(nonblocking(peer))).of_datagrams()
+}
+
 fn unix_pair() -> (OwnedFd, OwnedFd) {
     let (stream, peer) = unix::UnixStream::pair().unwrap();
     (nonblocking(stream), nonblocking(peer))
@@ -249,6 +257,13 @@ pub(crate) fn answer(world: &mut World) {
 /// Errors go into the socket's error queue, where a read does not find them.
 pub(crate) fn queue_errors(world: &mut World) {
     set_option(&world.fd(), libc::IPPROTO_IP, libc::IP_RECVERR, 1);
+}
+
+/// The time of sending goes into the socket's error queue, and is no error.
+pub(crate) fn send_with_timestamp(world: &mut World) {
+    let what = libc::SOF_TIMESTAMPING_TX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+    set_option(&world.fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, what as libc::c_int);
+    world.write();
 }
 
 fn set_option(socket: &impl AsFd, level: libc::c_int, name: libc::c_int, value: libc::c_int) {

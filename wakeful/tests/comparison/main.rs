@@ -54,6 +54,11 @@ fn differences_of(kind: &Kind, state: &State) -> BTreeSet<Difference> {
 
 #[test]
 fn every_backend_reports_what_epoll_reports() {
+    // As another system this one does not have all of them.
+    let mut all = OTHERS.into_iter().chain([Backend::Epoll]);
+    if !all.all(|backend| Backend::available().contains(&backend)) {
+        return;
+    }
     let kinds = states::all();
     let cases: Vec<_> =
         kinds.iter().flat_map(|kind| kind.states.iter().map(move |state| (kind, state))).collect();

@@ -168,6 +168,7 @@ fn udp() -> Vec<State> {
             ERR,
         )
         .then(make::answer, IN),
+        state("a timestamp of sending", make::send_with_timestamp, ERR).then(World::send, IN),
     ]);
     states
 }
@@ -333,6 +334,11 @@ pub(crate) fn all() -> Vec<Kind> {
         kind("TCP listener", make::tcp_listener, listener()),
         kind("UDP socket", make::udp_socket, udp()),
         kind("UDP socket, bare", make::bare_udp_socket, udp()),
+        kind(
+            "UDP socket, unconnected",
+            make::unconnected_udp_socket,
+            vec![idle().then(World::send, IN), data()],
+        ),
         kind("Unix stream", make::unix_stream, stream()),
         kind("Unix stream, bare", make::bare_unix_stream, stream()),
         kind("Unix socket, unconnected", make::unix_unconnected, vec![idle()]),

@@ -62,6 +62,9 @@ impl Descriptor {
         if is_file && direction == Direction::Except || is_kqueue && direction != Direction::Read {
             return Err(Errno(libc::EINVAL));
         }
+        if direction == Direction::Write && linux::is_pipe_without_reader(fd, &identity) {
+            return Err(Errno(libc::EPIPE));
+        }
         let is_stream = identity.kind == libc::S_IFSOCK
             && linux::socket_option(fd, libc::SO_TYPE) == Ok(libc::SOCK_STREAM);
         let is_listener = is_stream && linux::socket_option(fd, libc::SO_ACCEPTCONN) == Ok(1);

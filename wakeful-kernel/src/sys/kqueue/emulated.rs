@@ -1,6 +1,7 @@
 //! kqueue(2) on Linux, by `wakeful-emulation`.
 
 use std::io;
+use std::time::Duration;
 
 use libc::c_int;
 use wakeful_emulation::kqueue;
@@ -13,6 +14,11 @@ pub(crate) fn create_cloexec() -> io::Result<Owner> {
     let fd = crate::error::check(kqueue::kqueue1(libc::O_CLOEXEC))?;
     // SAFETY: the call succeeded, so it is open, and nothing else owns it.
     Ok(unsafe { Owner::new(fd, kqueue::close) })
+}
+
+/// Linux counts nanoseconds.
+pub(crate) fn tick() -> Option<Duration> {
+    None
 }
 
 /// `kevent(kq, changes, n, events, m, timeout)`

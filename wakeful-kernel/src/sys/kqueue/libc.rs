@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::time::Duration;
 
 use libc::c_int;
 pub use libc::kevent;
@@ -19,6 +20,22 @@ pub(crate) fn create_cloexec() -> io::Result<Owner> {
     // SAFETY: the call takes integers.
     crate::error::check(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
     Ok(owner)
+}
+
+/// `kern.clockrate`, the same number on every system.
+const KERN_CLOCKRATE: c_int = 12;
+
+/// `sysctl(kern.clockrate)`—How long a tick of the clock is, if the system says so.
+pub(crate) fn tick() -> Option<Duration> {
+    // `struct clockinfo`: integers, of which the first is the number of ticks a second.
+    let mut info = [0 as c_int; 8];
+    let mut size = size_of_val(&info);
+    let mut name = [libc::CTL_KERN, KERN_CLOCKRATE];
+    let (at, new) = (info.as_mut_ptr().cast(), std::ptr::null_mut());
+    // SAFETY: the name is two integers, `info` is valid for the write of `size` bytes, and nothing is to be set.
+    let result = unsafe { libc::sysctl(name.as_mut_ptr(), 2, at, &mut size, new, 0) };
+    let ticks = u32::try_from(info[0]).ok().filter(|&ticks| result == 0 && ticks > 0)?;
+    Some(Duration::from_secs(1) / ticks)
 }
 
 /// `kevent(kq, changes, n, events, m, timeout)`, the counts as this system has them.

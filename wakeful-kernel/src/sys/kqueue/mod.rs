@@ -5,7 +5,7 @@
 use std::ffi::c_void;
 
 pub use super::kqueue_calls::kevent;
-pub(crate) use super::kqueue_calls::{Owner, create_cloexec, kevent_call};
+pub(crate) use super::kqueue_calls::{Owner, create_cloexec, kevent_call, tick};
 
 pub(crate) const EV_ADD: u32 = 0x1;
 pub(crate) const EV_DELETE: u32 = 0x2;

@@ -107,7 +107,7 @@ impl Wake {
 
 /// Applies changes that begin with a deletion. What is not there may have been deleted by another thread, which is
 /// about to add it again.
-fn apply_again<const N: usize>(kqueue: &Kqueue, changes: [Change; N]) -> io::Result<()> {
+pub(super) fn apply_again<const N: usize>(kqueue: &Kqueue, changes: [Change; N]) -> io::Result<()> {
     let Err(error) = kqueue.apply(changes) else {
         return Ok(());
     };

@@ -173,7 +173,7 @@ impl Schedule {
 }
 
 impl Entry {
-    /// The source was found drained, or its unread bytes have changed: whoever reads it reads on.
+    /// The source was found drained, or its unread bytes have changed: the program reads on.
     fn give_credit(&mut self, reason: Reason, is_due: bool) {
         let credit = &mut self.credit[reason as usize];
         if self.is_bare && is_due {
