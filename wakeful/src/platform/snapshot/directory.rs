@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -49,9 +49,31 @@ impl Entry {
     }
 }
 
+/// How often a call is made that fails for a reason that passes.
+const ATTEMPTS: usize = 4;
+
+/// Makes a call again that failed for a reason that passes: what is different afterwards may be told of once only.
+fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 1..ATTEMPTS {
+        match call() {
+            Err(error) if is_passing(&error) => {}
+            result => return result,
+        }
+    }
+    call()
+}
+
+fn is_passing(error: &io::Error) -> bool {
+    let errno = error.raw_os_error();
+    matches!(
+        errno,
+        Some(libc::ENOMEM | libc::EINTR | libc::EAGAIN | libc::EIO | libc::EMFILE | libc::ENFILE)
+    )
+}
+
 /// What is open.
 pub(super) fn look(fd: impl AsFd) -> io::Result<Entry> {
-    Ok(Entry::of(&rustix::fs::fstat(fd)?))
+    again(|| Ok(Entry::of(&rustix::fs::fstat(fd.as_fd())?)))
 }
 
 /// Whether what is open has a name.
@@ -67,6 +89,10 @@ pub(super) fn look_at(directory: impl AsFd, name: &OsStr, follow: bool) -> io::R
 
 /// What is in a directory. Entries that vanish meanwhile are left out.
 pub(super) fn list(directory: impl AsFd) -> io::Result<BTreeMap<OsString, Entry>> {
+    again(|| list_once(directory.as_fd()))
+}
+
+fn list_once(directory: BorrowedFd<'_>) -> io::Result<BTreeMap<OsString, Entry>> {
     let mut entries = BTreeMap::new();
     for entry in Dir::read_from(directory.as_fd())? {
         let entry = entry?;
@@ -74,8 +100,12 @@ pub(super) fn list(directory: impl AsFd) -> io::Result<BTreeMap<OsString, Entry>
         if name == "." || name == ".." {
             continue;
         }
-        if let Ok(entry) = look_at(directory.as_fd(), name, false) {
-            entries.insert(name.to_owned(), entry);
+        match look_at(directory.as_fd(), name, false) {
+            Ok(entry) => {
+                entries.insert(name.to_owned(), entry);
+            }
+            Err(error) if is_passing(&error) => return Err(error),
+            Err(_) => {}
         }
     }
     Ok(entries)
@@ -86,7 +116,8 @@ pub(super) fn open(directory: impl AsFd, name: &OsStr, follow: bool) -> io::Resu
     let follow = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     let to_watch = OFlags::from_bits_retain(OPEN_TO_WATCH as _);
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | follow | to_watch;
-    Ok(into_high_number(rustix::fs::openat(directory, name, flags, Mode::empty())?))
+    let open = || Ok(rustix::fs::openat(directory.as_fd(), name, flags, Mode::empty())?);
+    Ok(into_high_number(again(open)?))
 }
 
 /// As [`open`], by a path, and following links.
