@@ -32,13 +32,14 @@ impl Tree {
     pub(super) fn compare(&mut self, changed: BTreeSet<usize>, desk: &mut Desk<'_>) {
         self.changed.extend(changed);
         for _ in 0..ATTEMPTS {
-            let changed = std::mem::take(&mut self.changed);
-            if changed.is_empty() {
+            if self.changed.is_empty() || desk.budget == 0 {
                 break;
             }
+            let changed = std::mem::take(&mut self.changed);
             self.compare_once(changed, desk);
         }
-        if !self.changed.is_empty() {
+        self.is_unfinished = !self.changed.is_empty();
+        if self.is_unfinished {
             desk.nudge();
         }
         // With the next event, if there are descriptors again by then.
@@ -87,7 +88,15 @@ impl Tree {
     ) -> (Vec<Gone>, VecDeque<Come>) {
         let (mut gone, mut come) = (Vec::new(), VecDeque::new());
         for directory in changed {
-            let now = match self.entries(directory) {
+            if self.pending.contains(&directory) {
+                // It is going to be listed, with what is there then.
+                continue;
+            }
+            if desk.budget == 0 {
+                self.changed.insert(directory);
+                continue;
+            }
+            let now = match self.entries(directory, desk) {
                 Ok(now) => now,
                 Err(error) => {
                     self.tell_of_loss(directory, error, desk);
@@ -177,7 +186,12 @@ impl Tree {
             }
             match self.enter(directory, &name, entry, desk) {
                 Ok(node) if self.nodes.get(node).is_some_and(|node| node.is_entered) => {
-                    let entries = self.entries(node).unwrap_or_else(|error| {
+                    if desk.budget == 0 {
+                        // With the next pass, as a directory in which all is new.
+                        self.changed.insert(node);
+                        continue;
+                    }
+                    let entries = self.entries(node, desk).unwrap_or_else(|error| {
                         self.tell_of_loss(node, error, desk);
                         BTreeMap::new()
                     });
