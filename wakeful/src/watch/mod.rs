@@ -8,8 +8,8 @@ use std::io;
 use std::iter::FusedIterator;
 
 pub use change::{Change, Kind};
-// Not every system can watch yet.
 pub use options::{Answer, Kinds, Progress, Watch, WatchId};
+// Not every system can watch yet.
 #[allow(unused_imports)]
 pub(crate) use options::{DIRECTORY, Filter, Listener, STEP};
 
