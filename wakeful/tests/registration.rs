@@ -1,6 +1,6 @@
 //! Registrations: their beginning and end, from any thread, in the middle of a batch, and `Registered`.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 
@@ -398,6 +398,7 @@ fn sockets_and_events_have_the_size_of_the_originals() {
     assert_eq!(size_of::<UnixListener>(), size_of::<std::os::unix::net::UnixListener>());
     assert_eq!(size_of::<UnixDatagram>(), size_of::<std::os::unix::net::UnixDatagram>());
     assert_eq!(size_of::<pipe::Sender>(), size_of::<std::fs::File>());
+    #[cfg(target_os = "linux")]
     assert_eq!(size_of::<Event>(), size_of::<libc::epoll_event>());
     assert_eq!(size_of::<Option<Interest>>(), 1);
     // A registration of our own beside its source: a pointer, a token, an interest, and padding.
