@@ -158,7 +158,7 @@ impl Knote {
             Source::Descriptor(descriptor) => descriptor.look()?,
             Source::Empty(empty) => empty.look()?,
             Source::Process(process) => process.look()?,
-            Source::Signal(signal) => signal.look(),
+            Source::Signal(signal) => signal.look()?,
             Source::Timer(timer) => timer.look()?,
             Source::Operation(operation) => operation.look(),
             Source::User(user) => user.look(),
