@@ -29,6 +29,10 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("idle-below-a-millisecond", idle_below_a_millisecond),
     ("idle-with-waker", idle_with_waker),
     ("idle-while-its-number-is-taken", idle_while_its_number_is_taken),
+    ("idle-with-ring", idle_with_ring),
+    ("idle-with-ring-at-work", idle_with_ring_at_work),
+    ("idle-beside-ring", idle_beside_ring),
+    ("idle-after-ring", idle_after_ring),
     ("timers", timers),
     ("user-events", user_events),
     ("wake-awake", wake_awake),
@@ -116,6 +120,56 @@ fn idle_below_a_millisecond(poll: &mut Poll, events: &mut Events) -> Result {
 fn idle_with_waker(poll: &mut Poll, events: &mut Events) -> Result {
     let _waker = Waker::new(poll.registry(), Token(1))?;
     counted(|| Ok(poll.poll(events, Some(Duration::from_millis(1)))?))
+}
+
+/// A ring whose operations ended as soon as they were handed over.
+fn idle_with_ring(poll: &mut Poll, events: &mut Events) -> Result {
+    let queue = Queue::new(8, file::Backend::IoUring)?;
+    queue.submit(Operation::read(file()?, vec![0; 4096], 0), ())?;
+    queue.completion().ok_or("it was to be over by now")?;
+    idle(poll, events)
+}
+
+/// A read that does not end before something is written.
+fn read_of_a_pipe(queue: &Queue<()>) -> Result<std::os::fd::OwnedFd> {
+    let (reader, writer) = wakeful_kernel::pipe::pipe()?;
+    queue.submit(Operation::read(Arc::new(File::from(reader)), vec![0; 8], 0), ())?;
+    Ok(writer)
+}
+
+fn idle_with_ring_at_work(poll: &mut Poll, events: &mut Events) -> Result {
+    let queue = Queue::new(8, file::Backend::IoUring)?;
+    let _writer = read_of_a_pipe(&queue)?;
+    idle(poll, events)
+}
+
+/// Created here, and used by another thread.
+fn idle_beside_ring(poll: &mut Poll, events: &mut Events) -> Result {
+    let queue = Queue::new(8, file::Backend::IoUring)?;
+    let (begun, has_begun) = mpsc::channel();
+    let (stop, stopped) = mpsc::channel::<()>();
+    let thread = thread::spawn(move || {
+        let writer = read_of_a_pipe(&queue).map_err(|error| error.to_string());
+        let _ = begun.send(());
+        let _ = stopped.recv();
+        writer.map(drop)
+    });
+    has_begun.recv()?;
+    idle(poll, events)?;
+    drop(stop);
+    Ok(thread.join().map_err(|_| "the thread panicked")??)
+}
+
+/// As soon as the kernel has done with the ring, which takes a moment.
+fn idle_after_ring(poll: &mut Poll, events: &mut Events) -> Result {
+    let queue = Queue::new(8, file::Backend::IoUring)?;
+    drop((read_of_a_pipe(&queue)?, queue));
+    let until = Instant::now() + Duration::from_secs(10);
+    while wakeful_kernel::linux::may_be_interrupted() {
+        assert!(Instant::now() < until, "the ring does not go");
+        poll.poll(events, Some(Duration::from_millis(1)))?;
+    }
+    idle(poll, events)
 }
 
 /// One wait, during which a registration takes the number by which the waker's eventfd is told.

@@ -77,6 +77,18 @@ fn no_wait_is_begun_again_without_a_clock() {
     expect("idle-while-its-number-is-taken", "epoll", &[("epoll_wait", 1)]);
 }
 
+/// Which of the process's threads a ring may interrupt is known, and the others need not wait by poll(2).
+#[test]
+fn a_ring_makes_no_wait_dearer_but_that_of_the_thread_it_works_for() {
+    if !has_io_uring() {
+        return;
+    }
+    for scenario in ["idle-with-ring", "idle-beside-ring", "idle-after-ring"] {
+        expect(scenario, "epoll", &[("epoll_wait", 100)]);
+    }
+    expect("idle-with-ring-at-work", "epoll", &[("epoll_wait", 200), ("ppoll", 100)]);
+}
+
 #[test]
 fn a_wait_for_a_timer_is_one_call() {
     expect("timers", "epoll", &[("epoll_pwait2", 100)]);

@@ -178,6 +178,37 @@ fn a_pipe_that_is_written() {
     assert_eq!(queue.one().flags & EV_EOF, EV_EOF);
 }
 
+/// The direction for which an end of a pipe is not open has no events, as in FreeBSD's
+/// `pipe_kqfilter`.
+#[test]
+fn the_other_direction_of_a_pipe() {
+    for mode in [0, EV_CLEAR] {
+        let queue = Kqueue::new();
+        let (reader, writer) = pipe();
+        let (read, write) = (reader.as_raw_fd() as usize, writer.as_raw_fd() as usize);
+        queue.change(event(read, EVFILT_WRITE, EV_ADD | mode));
+        queue.change(event(write, EVFILT_READ, EV_ADD | mode));
+        queue.nothing();
+        (&writer).write_all(b"x").unwrap();
+        queue.nothing();
+        drop(writer);
+        queue.nothing();
+        queue.change(event(read, EVFILT_READ, EV_ADD));
+        assert_eq!((queue.one().filter, queue.one().flags), (EVFILT_READ, EV_EOF));
+
+        let (reader, writer) = pipe();
+        queue.change(event(read, EVFILT_READ, EV_DELETE));
+        let write = writer.as_raw_fd() as usize;
+        queue.change(event(write, EVFILT_READ, EV_ADD | mode));
+        queue.change(event(write, EVFILT_WRITE, EV_ADD | EV_CLEAR));
+        assert_eq!(queue.one().filter, EVFILT_WRITE);
+        queue.nothing();
+        drop(reader);
+        let found = queue.one();
+        assert_eq!((found.filter, found.flags & EV_EOF, found.data), (EVFILT_WRITE, EV_EOF, 0));
+    }
+}
+
 /// "Fifos … EV_EOF … may be cleared by passing in EV_CLEAR, at which point the filter will resume waiting": of a
 /// fifo whose writers went, and to which another comes.
 #[test]

@@ -247,6 +247,8 @@ fn a_listener_that_is_shut_down() {
     let queue = Kqueue::new();
     queue.change(event(listener.as_raw_fd() as usize, EVFILT_READ, EV_ADD));
     queue.nothing();
+    // Nothing is ever written to it.
+    assert!(looked_at(&listener, EVFILT_WRITE).is_none());
     shut_down(&listener, libc::SHUT_RD);
     assert_eq!(queue.one().filter, EVFILT_READ);
 }

@@ -74,7 +74,6 @@ mod capabilities;
 mod deferred;
 mod fd_source;
 mod interest;
-mod interruptions;
 mod io_source;
 mod platform;
 mod poll;

@@ -59,13 +59,32 @@ impl Shared {
         self.adapter.descriptor()
     }
 
-    /// A registration takes the token of the wake-up object.
+    /// Registers or re-registers in a forked child, while there are changes put off, or under the token of the wake-up
+    /// object.
     #[cold]
-    fn release_token(&self) -> io::Result<()> {
-        let Shared { adapter, wake, .. } = self;
-        // One more call of the kernel than is announced may come of this.
-        wake.expect_strays();
-        adapter.release_token(&|| wake.sleep.has_woken())
+    fn replace(
+        &self,
+        fd: RawFd,
+        token: Token,
+        register: &dyn Fn(&Selected) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Shared { adapter, wake, deferred, .. } = self;
+        self.check()?;
+        if adapter.needs_token(token) {
+            // One more call of the kernel than is announced may come of this.
+            wake.expect_strays();
+            adapter.release_token(&|| wake.sleep.has_woken())?;
+        }
+        // A change may be left of an earlier registration under this number, whose owner was forgotten.
+        deferred.replace(fd, || register(adapter))
+    }
+
+    /// Deregisters in a forked child, or while there are changes put off.
+    #[cold]
+    fn withdraw(&self, fd: RawFd) -> io::Result<()> {
+        self.check()?;
+        self.deferred.withdraw(fd);
+        self.adapter.deregister(fd)
     }
 
     /// Puts a change of interest off to the next poll, if that is allowed here and now: see [`Deferred`].
@@ -224,13 +243,9 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
-        self.shared.check()?;
-        if adapter.needs_token(token) {
-            self.shared.release_token()?;
-        }
-        // A change may be left of an earlier registration under this number, whose owner was forgotten.
-        if deferred.is_pending() {
-            return deferred.replace(fd, move || adapter.register(fd, token, interest));
+        if !self.shared.is_ours() || deferred.is_pending() || adapter.needs_token(token) {
+            let register = move |adapter: &Selected| adapter.register(fd, token, interest);
+            return self.shared.replace(fd, token, &register);
         }
         adapter.register(fd, token, interest)
     }
@@ -256,21 +271,18 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
-        self.shared.check()?;
-        if adapter.needs_token(token) {
-            self.shared.release_token()?;
-        }
-        if deferred.is_pending() {
-            return deferred.replace(fd, move || adapter.reregister(fd, token, interest));
+        if !self.shared.is_ours() || deferred.is_pending() || adapter.needs_token(token) {
+            let reregister = move |adapter: &Selected| adapter.reregister(fd, token, interest);
+            return self.shared.replace(fd, token, &reregister);
         }
         adapter.reregister(fd, token, interest)
     }
 
+    #[inline]
     pub(crate) fn deregister_fd(&self, fd: RawFd) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
-        self.shared.check()?;
-        if deferred.is_pending() {
-            deferred.withdraw(fd);
+        if !self.shared.is_ours() || deferred.is_pending() {
+            return self.shared.withdraw(fd);
         }
         adapter.deregister(fd)
     }

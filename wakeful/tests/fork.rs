@@ -108,7 +108,7 @@ every_backend! {
             registry.reregister(&mut receiver, Token(9), LEVEL).unwrap();
             registry.deregister(&mut receiver).unwrap();
         };
-        let wake = || drop(Waker::new(&registry, Token(3)).unwrap().wake().unwrap());
+        let wake = || Waker::new(&registry, Token(3)).unwrap().wake().unwrap();
         let mut senders = Vec::new();
         let mut owned = Vec::new();
         for (sender, receiver) in ends {
@@ -257,11 +257,15 @@ every_backend! {
         let auto = inherited!(Queue::<()>::new(8, file::Backend::Auto).unwrap(), 16);
         let file = std::sync::Arc::new(File::open("/proc/self/exe").unwrap());
 
-        let send = || drop(sender.send(1));
-        let drain = || drop(items.drain().count());
+        let send = || {
+            let _ = sender.send(1);
+        };
+        let drain = || {
+            let _ = items.drain().count();
+        };
         let add = || {
             let id = watcher.add(folder.path()).unwrap();
-            drop(watcher.changes().count());
+            let _ = watcher.changes().count();
             watcher.remove(id);
         };
         let count = || drop(Signals::new([Signal::USER1]).unwrap());
@@ -313,7 +317,7 @@ every_backend! {
         exit.send_signal(Signal::TERMINATE).unwrap();
         events.expect_readable(Token(14));
         assert!(exit.try_wait().unwrap().is_some());
-        drop(items.drain().count());
+        let _ = items.drain().count();
         sender.send(5).unwrap();
         events.expect_readable(Token(12));
         assert_eq!(items.drain().collect::<Vec<_>>(), [5]);

@@ -158,6 +158,40 @@ every_backend! {
         inner.expect_readable(WAKER);
     }
 
+    /// Registrations of other threads end the kernel's wait on some backends, with nothing, or with events of what is
+    /// deregistered by then.
+    fn registrations_do_not_prolong_a_wait(backend) {
+        for is_ready in [false, true] {
+            let mut events = Loop::new(backend);
+            let registry = events.registry().try_clone().unwrap();
+            let stop = AtomicBool::new(false);
+            let end = Instant::now() + 2 * DEADLINE;
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) && Instant::now() < end {
+                        let (mut sender, mut receiver) = pipe::new().unwrap();
+                        if is_ready {
+                            sender.write_all(b"x").unwrap();
+                        }
+                        registry.register(&mut receiver, PIPE, Interest::READABLE).unwrap();
+                        registry.deregister(&mut receiver).unwrap();
+                        thread::sleep(QUIET / 10);
+                    }
+                });
+                let mut is_right = true;
+                for _ in 0..3 {
+                    let start = Instant::now();
+                    let found = events.poll(20 * QUIET);
+                    let took = start.elapsed();
+                    is_right &= took < DEADLINE && (!found.is_empty() || took >= 20 * QUIET);
+                    is_right &= found.iter().all(|event| is_ready && event.token() == PIPE);
+                }
+                stop.store(true, Ordering::Relaxed);
+                assert!(is_right);
+            });
+        }
+    }
+
     /// A child that was forked past the C library has the waker and its memory, and the kernel's object is its
     /// parent's: each of them can end a wait.
     fn children_that_ring_do_not_prolong_a_wait(backend) {

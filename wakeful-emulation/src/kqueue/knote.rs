@@ -158,7 +158,7 @@ impl Knote {
             Source::Descriptor(descriptor) => descriptor.look()?,
             Source::Empty(empty) => empty.look()?,
             Source::Process(process) => process.look()?,
-            Source::Signal(signal) => signal.look()?,
+            Source::Signal(signal) => signal.look(),
             Source::Timer(timer) => timer.look()?,
             Source::Operation(operation) => operation.look(),
             Source::User(user) => user.look(),
@@ -227,8 +227,9 @@ impl Knote {
                 Source::Operation(operation) => operation.look().is_some(),
                 Source::User(user) => user.look().is_some(),
                 Source::Vnode(vnode) => vnode.has_found(),
+                Source::Signal(signal) => signal.look().is_some(),
                 Source::Timer(timer) => timer.has_expired(),
-                Source::Empty(_) | Source::Process(_) | Source::Signal(_) => false,
+                Source::Empty(_) | Source::Process(_) => false,
             }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::abi::{self, kevent};
 use super::knote::{After, Key, Knote};
-use super::state::{BELL, State};
+use super::state::{BELL, MANY, State};
 use crate::instances::{Instance, Instances, lock};
 use crate::linux::{self, Control, Errno, Result};
 
@@ -117,7 +117,7 @@ impl Queue {
     pub(crate) fn operation_ended(&self, key: Key) {
         let mut state = lock(&self.state);
         // What has happened before is queued before it. What cannot be found out now is found later.
-        let _ = state.harvest(self.fd);
+        let _ = state.harvest(self.fd, MANY);
         if let Some(knote) = state.knotes.get_mut(&key) {
             knote.operation_ended();
             let number = knote.number;
@@ -136,7 +136,7 @@ impl Queue {
     /// Queues what has happened until now, before changes that activate knotes.
     pub(super) fn harvest(&self) -> Result<()> {
         let mut state = lock(&self.state);
-        let result = state.harvest(self.fd);
+        let result = state.harvest(self.fd, MANY);
         self.settle(&mut state);
         result
     }
@@ -144,7 +144,7 @@ impl Queue {
     /// How often a knote was queued, and how many knotes are queued now: what an outer kqueue knows of this one.
     pub(super) fn queued(&self) -> Result<(u64, usize)> {
         let mut state = lock(&self.state);
-        let result = state.harvest(self.fd);
+        let result = state.harvest(self.fd, MANY);
         self.settle(&mut state);
         result.map(|()| (state.activations, state.active.len()))
     }
@@ -272,7 +272,9 @@ impl Queue {
     /// activation, and leaves the queue; one that stays true goes to its end, which is no activation.
     fn collect(&self, events: &mut [kevent]) -> Result<usize> {
         let mut state = lock(&self.state);
-        let result = state.harvest(self.fd).and_then(|()| self.report(&mut state, events));
+        let result = state
+            .harvest(self.fd, events.len().max(MANY))
+            .and_then(|()| self.report(&mut state, events));
         self.settle(&mut state);
         result
     }

@@ -17,8 +17,9 @@ const EXCEPTS: u64 = 3;
 const FILES: u64 = 4;
 const FIRST_KNOTE: u64 = clocks::REALTIME + 1;
 
-/// How many events epoll is asked for in one go.
-const MOST: usize = 1024;
+/// How many events to take in before a change and after it. What is level-triggered is told of
+/// again and again, so more would make many changes slow; beyond this, the order is epoll's.
+pub(super) const MANY: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct State {
@@ -92,7 +93,7 @@ impl State {
     /// # Errors
     ///
     /// Those of the calls that find out. What is known by then is queued.
-    pub(super) fn harvest(&mut self, first: RawFd) -> Result<()> {
+    pub(super) fn harvest(&mut self, first: RawFd, most: usize) -> Result<()> {
         while let Some(&key) = self.untold.last() {
             match self.arm(key, first) {
                 Err(error) if !error.says_closed() => return Err(error),
@@ -102,15 +103,14 @@ impl State {
         if !self.unexplained.is_empty() {
             self.harvest_files()?;
         }
-        self.harvest_signals();
         self.clocks.settle()?;
         let mut has_sides = false;
-        for number in linux::ready(first, MOST)? {
+        for number in linux::ready(first, most.saturating_add(FIRST_KNOTE as usize))? {
             match number {
                 BELL => {}
                 READS | WRITES | EXCEPTS => {
                     has_sides = true;
-                    self.harvest_side(number, first)?;
+                    self.harvest_side(number, first, most)?;
                 }
                 FILES => self.harvest_files()?,
                 number => self.activate_ready(number),
@@ -122,12 +122,12 @@ impl State {
             let _ = linux::poll_now(first, libc::POLLIN);
         }
         self.harvest_offsets();
-        Ok(())
+        self.harvest_signals()
     }
 
-    fn harvest_side(&mut self, side: u64, first: RawFd) -> Result<()> {
+    fn harvest_side(&mut self, side: u64, first: RawFd, most: usize) -> Result<()> {
         let epoll = self.sides.get(&side).map(AsRawFd::as_raw_fd);
-        let found = epoll.map(|epoll| linux::ready(epoll, MOST)).transpose()?.unwrap_or_default();
+        let found = epoll.map(|epoll| linux::ready(epoll, most)).transpose()?.unwrap_or_default();
         let is_stranger = |number: &u64| *number >= FIRST_KNOTE && !self.keys.contains_key(number);
         let has_stranger = found.iter().any(is_stranger);
         for number in found {
@@ -174,17 +174,23 @@ impl State {
         Ok(())
     }
 
-    /// Queues the knotes of the signals that are to be looked at without an edge, and has the others
-    /// counted whatever disposition the program has set since.
-    fn harvest_signals(&mut self) {
-        let must_look = |number: &u64| match self.knote(*number).map(|knote| &knote.source) {
-            Some(Source::Signal(signal)) => signal.keep(),
-            _ => false,
-        };
-        let numbers: Vec<u64> = self.signals.iter().copied().filter(must_look).collect();
-        for number in numbers {
-            self.activate(number);
+    /// Queues the knotes of the signals that have come. Each call looks at all of them: the program
+    /// may have set another disposition.
+    fn harvest_signals(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for number in self.signals.clone() {
+            let key = self.keys.get(&number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Signal(signal)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            match signal.keep() {
+                Ok(true) => self.activate(number),
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
         }
+        result
     }
 
     /// Queues the knotes of the files whose offset was moved back since they were looked at.
@@ -203,17 +209,18 @@ impl State {
             return;
         };
         let number = knote.number;
-        // What fails here is found out by the next scan: an epoll that was not asked forgets nothing.
         match (knote.side(), knote.watched()) {
-            (Some(side), _) => drop(self.harvest_side(side, first)),
-            // Only one look: those that are in the first epoll stay in its list until a scan takes
-            // them.
-            (None, Some((fd, _))) => {
-                if linux::poll_now(fd, libc::POLLIN).is_ok_and(|ready| ready != 0) {
+            // What epoll tells of by level it tells of again: one look is less than taking in a
+            // side.
+            (_, Some((fd, events))) if events & libc::EPOLLET == 0 => {
+                if linux::poll_now(fd, events as i16).is_ok_and(|ready| ready != 0) {
                     self.activate_ready(number);
                 }
             }
-            (None, None) => {}
+            // What fails here is found out by the next scan: an epoll that was not asked forgets
+            // nothing.
+            (Some(side), _) => drop(self.harvest_side(side, first, MANY)),
+            (None, _) => {}
         }
     }
 

@@ -5,6 +5,8 @@ mod eventfd;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod inotify;
 #[cfg(any(target_os = "linux", target_os = "android"))]
+mod interruptions;
+#[cfg(any(target_os = "linux", target_os = "android"))]
 mod pidfd;
 #[cfg(all(
     target_os = "linux",
@@ -30,6 +32,8 @@ pub use inotify::{
     AddWatchError, Change, Changes, Inotify, InotifyError, InotifyReadError, RemoveWatchError,
     WatchDescriptor, WatchFlags,
 };
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub use interruptions::{may_be_interrupted, may_interrupt, wait_for};
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use pidfd::{ExitState, PidFd, PidFdOpenError, PidFdSignalError, PidFdWaitError};
 #[cfg(all(

@@ -131,7 +131,8 @@ pub(crate) trait Adapter: Send + Sync + UnwindSafe + RefUnwindSafe + fmt::Debug 
     /// Makes the present wait, or else the next one, return.
     fn wake(&self) -> io::Result<()>;
 
-    /// Whether the wake-up object is told from registrations by this token, which one is about to take.
+    /// Whether the wake-up object is told from registrations by this token, which one is about to take. Asked of the
+    /// best backend only.
     #[inline]
     fn needs_token(&self, _token: Token) -> bool {
         false
@@ -210,7 +211,11 @@ impl Adapter for Selected {
 
     #[inline]
     fn needs_token(&self, token: Token) -> bool {
-        either!(self, adapter => adapter.needs_token(token))
+        match self {
+            Selected::Best(adapter) => adapter.needs_token(token),
+            // The others tell it by its kind. A call would cost the best one registers.
+            Selected::Other(_) => false,
+        }
     }
 
     fn release_token(&self, has_woken: &dyn Fn() -> bool) -> io::Result<()> {

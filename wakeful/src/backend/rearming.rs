@@ -225,12 +225,12 @@ impl Table {
             // Its type would have said so.
             return Ok(false);
         }
-        let is_other = match Identity::of(fd).map_err(io::Error::from) {
-            Ok(now) => now != entry.identity,
-            Err(error) if error.raw_os_error() == Some(libc::EBADF) => true,
+        let is_same = match Identity::of(fd).map_err(io::Error::from) {
+            Ok(now) => now == entry.identity,
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => false,
             Err(error) => return Err(error),
         };
-        Ok(is_other && self.forget(fd))
+        Ok(!is_same && self.forget(fd))
     }
 
     /// Ends the registration by this number, if there is one.

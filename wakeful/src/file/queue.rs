@@ -62,9 +62,11 @@ pub struct Capabilities {
 /// An event may find nothing, if what it tells of has been taken already. Many operations are
 /// over when `submit` returns: look before you wait, as in the example above.
 ///
-/// epoll_wait(2) on the thread that submitted may end with `EINTR` where the kernel completes something. `Poll` sees to
-/// that, at the price of poll(2) before a wait that sleeps, from the first ring on; other loops have to go on by
-/// themselves, as after a signal.
+/// epoll_wait(2) on the thread that submitted may end with `EINTR` where the kernel completes something, and once when the
+/// queue has been dropped. `Poll` sees to that, at the price of poll(2) before a wait that sleeps: on threads that
+/// submitted what had not ended at once, until a moment after their last queue is dropped. On all other threads a wait
+/// is one call. Other loops have to go on by themselves, as after a signal; and so has a `Poll` that waits while another
+/// thread drops a queue that only the thread that waits submitted to.
 pub struct Queue<T> {
     inner: IoSource<Files<T>>,
     capabilities: Capabilities,

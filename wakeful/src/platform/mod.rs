@@ -66,6 +66,9 @@ mod pipe_bell;
 mod refused;
 mod ringing;
 
+#[cfg(kernel = "linux")]
+#[path = "linux/epoll.rs"]
+mod epoll;
 #[cfg(illumos_epoll)]
 #[path = "illumos/epoll.rs"]
 mod epoll;
@@ -138,8 +141,11 @@ mod watches;
 mod way;
 
 pub(crate) use bell::Bell;
-#[cfg(illumos_epoll)]
-pub(crate) use epoll::{EPOLL_EDGE_RULE, Oneshots, WakeObject};
+#[cfg(backend = "epoll")]
+pub(crate) use epoll::{
+    EPOLL_EDGE_RULE, EPOLL_FORGETS_CLOSED, EPOLL_TAKES_REGULAR_FILES, Oneshots, WakeObject,
+    epoll_wait, is_wake_token,
+};
 pub(crate) use files::Files;
 pub(crate) use process::Process;
 #[cfg(feature = "net")]

@@ -29,6 +29,8 @@ pub(in crate::kqueue) struct Descriptor {
     offset: i64,
     /// It listened for connections when it was added.
     is_listener: bool,
+    /// An end of a pipe that is not open for this direction, of which there is no event.
+    is_other_end: bool,
     /// poll(2) says something of it that is no event here: epoll is asked for edges, because it
     /// would tell of that without end.
     is_quiet: bool,
@@ -80,6 +82,7 @@ impl Descriptor {
             is_file,
             offset: if is_file { linux::offset(fd)? } else { 0 },
             is_listener,
+            is_other_end: identity.kind == libc::S_IFIFO && !is_open_for(fd, direction),
             is_quiet: false,
             activations: 0,
             reported: None,
@@ -189,6 +192,9 @@ impl Descriptor {
 
     /// What poll(2) says, as the filter has it.
     fn found(&self, ready: i16) -> Option<Found> {
+        if self.is_other_end {
+            return None;
+        }
         let is_socket = self.identity.kind == libc::S_IFSOCK;
         let has_error = ready & libc::POLLERR != 0;
         // The end of a socket is that it was shut down, by whichever side, or broken. An error
@@ -203,6 +209,8 @@ impl Descriptor {
                 let is_cut_off = self.is_listener && ready & libc::POLLHUP != 0;
                 (self.readable(), is_over, ready & libc::POLLIN != 0 || is_cut_off)
             }
+            // One that listens says that nothing can be sent by it.
+            Direction::Write if ready & libc::POLLOUT == 0 && self.is_listening() => return None,
             Direction::Write => {
                 // Of a socket whose other side only has shut down there is no hang-up.
                 let is_over = is_over && (!is_socket || ready & libc::POLLHUP != 0);
@@ -263,6 +271,10 @@ impl Descriptor {
         self.reported = Some(self.activations);
     }
 
+    fn is_listening(&self) -> bool {
+        self.is_stream && linux::socket_option(self.fd, libc::SO_ACCEPTCONN) == Ok(1)
+    }
+
     fn readable(&self) -> i64 {
         if linux::socket_option(self.fd, libc::SO_ACCEPTCONN) == Ok(1) {
             return self.backlog();
@@ -308,4 +320,16 @@ impl Descriptor {
 /// Returns the kqueue that a descriptor is, if it is one. An epoll has no type of file.
 fn nested(fd: RawFd, identity: &Identity) -> Result<Option<Arc<Queue>>> {
     if identity.kind == 0 { QUEUES.find(fd) } else { Ok(None) }
+}
+
+/// `fcntl(fd, F_GETFL)`—Whether a descriptor is open for a direction.
+fn is_open_for(fd: RawFd, direction: Direction) -> bool {
+    // SAFETY: the call takes integers.
+    let mode = linux::check(unsafe { libc::fcntl(fd, libc::F_GETFL) })
+        .map_or(libc::O_RDWR, |flags| flags & libc::O_ACCMODE);
+    match direction {
+        Direction::Read => mode != libc::O_WRONLY,
+        Direction::Write => mode != libc::O_RDONLY,
+        Direction::Except => true,
+    }
 }

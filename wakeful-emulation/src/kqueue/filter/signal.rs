@@ -48,12 +48,14 @@ impl Signal {
         self.epoll.as_raw_fd()
     }
 
-    /// How many there were since the last report.
+    /// Takes in what has come, whatever disposition the program has set since. Returns whether
+    /// there is something to report.
     ///
     /// # Errors
     ///
-    /// What prevents to find out.
-    pub(in crate::kqueue) fn look(&mut self) -> Result<Option<Found>> {
+    /// What prevents to find out. It is tried again the next time.
+    pub(in crate::kqueue) fn keep(&mut self) -> Result<bool> {
+        self.counting.keep();
         // Both are edges, which this takes. The second comes with other signals, too.
         let edges = linux::ready(self.epoll.as_raw_fd(), 2)?;
         self.has_edge |= edges.contains(&PENDING);
@@ -62,15 +64,13 @@ impl Signal {
             self.counting.take_in_pending(&self.pending, forget);
         }
         self.has_edge = false;
-        let data = self.counting.count() - self.reported;
-        Ok((data > 0).then_some(Found { data, ..Found::default() }))
+        Ok(self.look().is_some())
     }
 
-    /// Counts on, whatever disposition the program has set since. Returns whether the signal is to
-    /// be looked at.
-    pub(in crate::kqueue) fn keep(&self) -> bool {
-        self.counting.keep();
-        self.counting.must_look() && self.is_pending() != Ok(false)
+    /// How many there were since the last report.
+    pub(in crate::kqueue) fn look(&self) -> Option<Found> {
+        let data = self.counting.count() - self.reported;
+        (data > 0).then_some(Found { data, ..Found::default() })
     }
 
     fn is_pending(&self) -> Result<bool> {

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// The callers' values go with the ring, on its thread. They are dropped last: a panic of theirs must find nothing that the
 /// kernel uses.
 pub(super) fn wait_for<U>(core: Core<U>) {
-    let Core { uring, depth, slots, keys, pushed, fixed, forks, broken, refused } = core;
+    let Core { uring, depth, slots, keys, pushed, fixed, forks, cancels, broken, refused } = core;
     let _refused = refused;
     let mut users = Vec::with_capacity(slots.len());
     let slots = slots.into_iter().map(|(index, slot)| {
@@ -32,7 +32,8 @@ pub(super) fn wait_for<U>(core: Core<U>) {
     });
     let slots = slots.collect();
     let refused = VecDeque::new();
-    let mut core = Core { uring, depth, slots, keys, pushed, fixed, forks, broken, refused };
+    let mut core =
+        Core { uring, depth, slots, keys, pushed, fixed, forks, cancels, broken, refused };
 
     if core.forks != process::forks() {
         // A forked child has copies of the buffers, of which the kernel knows nothing. What it was to close, it may have

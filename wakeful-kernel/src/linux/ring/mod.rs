@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use io_uring::opcode;
 use io_uring::squeue::{Entry, Flags};
-use io_uring::{IoUring, opcode};
 use slab::Slab;
 
 use crate::file::{Completed, FixedBuffers, Key, Keys, Operation, Reason, Rejected, RejectedChain};
@@ -18,9 +18,11 @@ mod entry;
 mod leftover;
 mod setup;
 mod status;
+mod uring;
 
 use entry::Extra;
 pub use setup::RingError;
+use uring::Uring;
 
 /// `io_uring_setup`, `io_uring_enter`—A ring of operations on files, which the kernel carries out while the program
 /// goes on.
@@ -30,8 +32,12 @@ pub use setup::RingError;
 /// file and its buffers. The descriptor is readable while there is something to take, so that any poller can wait for it.
 ///
 /// It may be used on any thread, but what a thread handed over may be cancelled when that thread ends: it comes back with
-/// `ECANCELED`. epoll_wait(2) on the thread that handed something over may end with `EINTR` when the kernel has work with
-/// that; poll(2) does not.
+/// `ECANCELED`.
+///
+/// epoll_wait(2) on the thread that handed something over may end with `EINTR` when the kernel has work with that, and
+/// once when the ring has been dropped; poll(2) does not. Whether that can be says
+/// [`may_be_interrupted`](super::may_be_interrupted). A ring that one thread alone used, and another drops, may
+/// interrupt a wait that is under way.
 ///
 /// Dropping the ring cancels what is under way. What cannot be cancelled keeps its buffers until it has ended, on a
 /// thread that waits for that. In a child that was forked the ring refuses everything: it is the parent's.
@@ -78,7 +84,7 @@ pub struct Ring<U> {
 
 /// What outlives the ring while something is under way.
 struct Core<U> {
-    uring: IoUring,
+    uring: Uring,
     depth: usize,
     slots: Slab<Slot<U>>,
     keys: Keys,
@@ -86,6 +92,8 @@ struct Core<U> {
     pushed: u64,
     fixed: Option<FixedBuffers>,
     forks: u32,
+    /// Something was to be cancelled, so there may be completions without an operation.
+    cancels: bool,
     /// The kernel takes nothing any more, for this reason.
     broken: Option<i32>,
     /// What it did not take.
@@ -130,6 +138,7 @@ impl<U> Ring<U> {
             pushed: 0,
             fixed: None,
             forks: process::forks(),
+            cancels: false,
             broken: None,
             refused: VecDeque::new(),
         };
@@ -370,6 +379,16 @@ impl<U> Core<U> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.check()?;
+        if self.uring.submission().is_empty() {
+            return Ok(());
+        }
+        let result = self.hand_over();
+        let is_under_way = self.cancels || self.uring.completion().len() < self.slots.len();
+        self.uring.used(is_under_way);
+        result
+    }
+
+    fn hand_over(&mut self) -> io::Result<()> {
         let mut attempts = 0;
         while !self.uring.submission().is_empty() {
             let error = match self.uring.submit() {
@@ -454,6 +473,7 @@ impl<U> Core<U> {
             true => Flags::SKIP_SUCCESS,
             false => Flags::empty(),
         };
+        self.cancels = true;
         let entry = opcode::AsyncCancel::new(key.bits()).build();
         self.push_entry(&entry.flags(flags).user_data(CANCELLATION));
     }

@@ -1,7 +1,10 @@
 use std::io;
 use std::sync::OnceLock;
+use std::thread::{self, JoinHandle};
 
 use io_uring::{Builder, IoUring, Probe, opcode};
+
+use super::uring::Uring;
 
 operation_error! {
     /// There is no ring to be had.
@@ -39,11 +42,28 @@ const NEEDED: [(u8, &str); 14] = [
 ];
 
 /// A ring of the kernel's, which has all that is needed.
-pub(super) fn set_up(depth: usize) -> io::Result<IoUring> {
+///
+/// To the kernel the thread that creates a ring is one that uses it, whose waits it interrupts when the ring goes. So a
+/// thread creates it that waits for nothing, and ends.
+pub(super) fn set_up(depth: usize) -> io::Result<Uring> {
     if !(1..=MOST).contains(&depth) {
         let message = format!("a ring has room for 1 to {MOST} operations, not {depth}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
+    let creator = thread::Builder::new().name("wakeful-ring".to_owned());
+    let created = creator.spawn(move || create(depth)).map(JoinHandle::join);
+    match created {
+        Ok(Ok(created)) => created.map(Uring::new),
+        _ => {
+            // There are no threads to be had.
+            let mut uring = Uring::new(create(depth)?);
+            uring.used(true);
+            Ok(uring)
+        }
+    }
+}
+
+fn create(depth: usize) -> io::Result<IoUring> {
     let uring = build(depth as u32)?;
     // A sandbox may allow the one call and not the other.
     // SAFETY: no argument is handed over.

@@ -6,16 +6,34 @@ use std::collections::HashSet;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use wakeful_kernel::epoll::{DeleteError, Epoll, Flags, ModifyError};
 use wakeful_kernel::linux::EventFd;
 use wakeful_kernel::readiness::Readiness;
 
 use crate::event::Event;
-use crate::{EdgeRule, Interest, Trigger};
+use crate::{EdgeRule, Interest, Token, Trigger};
 
 /// Pipes and eventfds report an edge only after they were drained.
 pub(crate) const EPOLL_EDGE_RULE: EdgeRule = EdgeRule::AfterWouldBlock;
+pub(crate) const EPOLL_FORGETS_CLOSED: bool = false;
+pub(crate) const EPOLL_TAKES_REGULAR_FILES: bool = true;
+
+/// Returns whether the wake-up object is told from registrations by this token, which it is not.
+pub(crate) fn is_wake_token(_: Token) -> bool {
+    false
+}
+
+/// `epoll_wait(epoll, events, timeout)`—Waits, and is interrupted by signals.
+pub(crate) fn epoll_wait(
+    epoll: &Epoll,
+    events: &mut Vec<Event>,
+    timeout: Option<Duration>,
+) -> io::Result<()> {
+    epoll.wait(events, timeout)?;
+    Ok(())
+}
 
 /// What interrupts a wait: an eventfd, level-triggered, which a wait that finds it reads.
 ///

@@ -9,7 +9,6 @@ use crate::file::{
     Backend, Capabilities, Carried, Completed, FixedBuffers, Key, Operation, Pool, Rejected,
     RejectedChain,
 };
-use crate::interruptions;
 
 #[derive(Debug)]
 pub(crate) enum Files<T> {
@@ -21,7 +20,6 @@ impl<T> Files<T> {
     pub(crate) fn new(depth: usize, backend: Backend) -> io::Result<(Files<T>, Capabilities)> {
         let mut reason = None;
         if matches!(backend, Backend::Auto | Backend::IoUring) {
-            interruptions::expect();
             match Ring::new(depth) {
                 Ok(ring) => {
                     let capabilities = Capabilities { backend: Backend::IoUring, reason };
