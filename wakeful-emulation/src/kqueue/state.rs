@@ -122,8 +122,7 @@ impl State {
             let _ = linux::poll_now(first, libc::POLLIN);
         }
         self.harvest_offsets();
-        self.harvest_signals();
-        Ok(())
+        self.harvest_signals()
     }
 
     fn harvest_side(&mut self, side: u64, first: RawFd, most: usize) -> Result<()> {
@@ -177,15 +176,21 @@ impl State {
 
     /// Queues the knotes of the signals that have come. Each call looks at all of them: the program
     /// may have set another disposition.
-    fn harvest_signals(&mut self) {
-        let has_come = |number: &u64| match self.knote(*number).map(|knote| &knote.source) {
-            Some(Source::Signal(signal)) => signal.keep(),
-            _ => false,
-        };
-        let numbers: Vec<u64> = self.signals.iter().copied().filter(has_come).collect();
-        for number in numbers {
-            self.activate(number);
+    fn harvest_signals(&mut self) -> Result<()> {
+        let mut result = Ok(());
+        for number in self.signals.clone() {
+            let key = self.keys.get(&number);
+            let knote = key.and_then(|key| self.knotes.get_mut(key));
+            let Some(Source::Signal(signal)) = knote.map(|knote| &mut knote.source) else {
+                continue;
+            };
+            match signal.keep() {
+                Ok(true) => self.activate(number),
+                Ok(false) => {}
+                Err(error) => result = Err(error),
+            }
         }
+        result
     }
 
     /// Queues the knotes of the files whose offset was moved back since they were looked at.

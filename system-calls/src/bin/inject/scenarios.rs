@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wakeful::event::{Event, Source};
+use wakeful::signal::Signal;
 use wakeful::{Backend, Events, Interest, Poll, Registered, Token};
+use wakeful_kernel::signal::SignalSet;
 
 /// How a scenario ended, in its exit status: no call that it makes to say it can fail.
 pub(crate) const SURFACED: u8 = 3;
@@ -50,6 +52,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("timer", Scenario::WithPoller(sources::timer)),
     ("channel", Scenario::WithPoller(sources::channel)),
     ("signals", Scenario::WithPoller(sources::signals)),
+    ("blocked-signals", Scenario::WithPoller(sources::blocked_signals)),
     ("child", Scenario::WithPoller(sources::child)),
     ("watcher", Scenario::WithPoller(sources::watcher)),
     ("files-ring", Scenario::WithPoller(sources::files_ring)),
@@ -62,6 +65,11 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
 pub(crate) fn main(arguments: &[String]) -> ExitCode {
     // Where only a parent may trace, strace, which is a sibling, is allowed to.
     let _ = rustix::process::set_ptracer(rustix::process::PTracer::Any);
+    // In all threads, so that it is left to those who wait for it.
+    let blocked = SignalSet::of(&[Signal::USER2.as_raw()]).map(|it| it.block().is_ok());
+    if !blocked.is_ok_and(|is_blocked| is_blocked) {
+        return ExitCode::FAILURE;
+    }
     println!("ready");
     let mut byte = [0];
     while io::stdin().read(&mut byte).is_err() {}

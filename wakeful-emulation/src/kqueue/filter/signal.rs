@@ -20,6 +20,8 @@ pub(in crate::kqueue) struct Signal {
     pending: OwnedFd,
     /// In which the two descriptors are, and which is in that of the kqueue.
     epoll: OwnedFd,
+    /// The edge of `pending` was taken, and what it means is to be found out.
+    has_edge: bool,
 }
 
 const COUNTED: u64 = 0;
@@ -39,7 +41,7 @@ impl Signal {
             let events = libc::EPOLLIN | libc::EPOLLET;
             linux::control(epoll.as_raw_fd(), linux::Control::Add, fd, events, number)?;
         }
-        Ok(Signal { counting, reported, pending, epoll })
+        Ok(Signal { counting, reported, pending, epoll, has_edge: false })
     }
 
     pub(in crate::kqueue) fn raw_fd(&self) -> RawFd {
@@ -48,15 +50,21 @@ impl Signal {
 
     /// Takes in what has come, whatever disposition the program has set since. Returns whether
     /// there is something to report.
-    pub(in crate::kqueue) fn keep(&self) -> bool {
+    ///
+    /// # Errors
+    ///
+    /// What prevents to find out. It is tried again the next time.
+    pub(in crate::kqueue) fn keep(&mut self) -> Result<bool> {
         self.counting.keep();
         // Both are edges, which this takes. The second comes with other signals, too.
-        let edges = linux::ready(self.epoll.as_raw_fd(), 2).unwrap_or_default();
-        if (edges.contains(&PENDING) || self.counting.must_look()) && self.is_pending() {
+        let edges = linux::ready(self.epoll.as_raw_fd(), 2)?;
+        self.has_edge |= edges.contains(&PENDING);
+        if (self.has_edge || self.counting.must_look()) && self.is_pending()? {
             let forget = || drop(linux::ready(self.epoll.as_raw_fd(), 2));
             self.counting.take_in_pending(&self.pending, forget);
         }
-        self.look().is_some()
+        self.has_edge = false;
+        Ok(self.look().is_some())
     }
 
     /// How many there were since the last report.
@@ -65,9 +73,9 @@ impl Signal {
         (data > 0).then_some(Found { data, ..Found::default() })
     }
 
-    fn is_pending(&self) -> bool {
-        let ready = linux::poll_now(self.pending.as_raw_fd(), libc::POLLIN);
-        ready == Ok(libc::POLLIN)
+    fn is_pending(&self) -> Result<bool> {
+        let ready = linux::poll_now(self.pending.as_raw_fd(), libc::POLLIN)?;
+        Ok(ready & libc::POLLIN != 0)
     }
 
     /// So many have been reported.

@@ -17,6 +17,8 @@ use super::{ATTEMPTS, Lost, PATIENCE, Result, ask, told, write_all};
 
 /// SIGCONT does nothing unless there is a handler.
 const SIGNAL: i32 = 18;
+/// SIGUSR2, which all threads have blocked.
+const BLOCKED: i32 = 12;
 
 pub(super) fn kqueue() -> Result {
     let (near, far) = ask("pair", UnixStream::pair)?;
@@ -35,6 +37,7 @@ pub(super) fn kqueue() -> Result {
         // What triggers it sets this number to 0, too.
         Change::add(User::new(1), Mode::Clear, 0)?,
         Change::add(Signal::new(SIGNAL), Mode::Clear, 6)?,
+        Change::add(Signal::new(BLOCKED), Mode::Clear, 7)?,
     ];
     for change in changes {
         ask("EV_ADD", || queue.apply([change]))?;
@@ -45,10 +48,12 @@ pub(super) fn kqueue() -> Result {
         ask("write", || file.write(b"x"))?;
         let trigger = Change::trigger(1, FlagOperation::Keep, 0)?;
         ask("trigger", || queue.apply([trigger]))?;
-        ask("kill", || wakeful_kernel::process::send_signal(std::process::id(), SIGNAL))?;
+        for signal in [SIGNAL, BLOCKED] {
+            ask("kill", || wakeful_kernel::process::send_signal(std::process::id(), signal))?;
+        }
         // A process ends once, and a socket stays writable.
         let mut missing: BTreeSet<usize> =
-            if round == 0 { (0..=6).collect() } else { [0, 1, 3, 5, 6].into() };
+            if round == 0 { (0..=7).collect() } else { [0, 1, 3, 5, 6, 7].into() };
         let (until, mut failures) = (Instant::now() + PATIENCE, 0);
         while !missing.is_empty() && Instant::now() < until {
             events.clear();

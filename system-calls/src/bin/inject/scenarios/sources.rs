@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use wakeful::file::{self, Operation, Queue};
 use wakeful::process::Exit;
-use wakeful::signal::{Signal, Signals};
+use wakeful::signal::{BlockedSignals, Signal, Signals};
 use wakeful::time::Timer;
 use wakeful::watch::Watcher;
 use wakeful::{Interest, Token, Waker, user};
@@ -103,6 +103,28 @@ pub(super) fn signals(desk: &mut Desk) -> Result {
     for _ in 0..ROUNDS {
         ask("kill", || wakeful_kernel::process::send_signal(pid, Signal::USER1.as_raw()))?;
         desk.wait(TOKEN, || Ok(Some(signals.pending()).filter(|it| !it.is_empty())))?;
+    }
+    Ok(())
+}
+
+pub(super) fn blocked_signals(desk: &mut Desk) -> Result {
+    let signals = ask("BlockedSignals::new", || BlockedSignals::new([Signal::USER2]))?;
+    let signals = desk.register(signals, TOKEN, Interest::READABLE)?;
+    let pid = std::process::id();
+    for _ in 0..ROUNDS {
+        ask("kill", || wakeful_kernel::process::send_signal(pid, Signal::USER2.as_raw()))?;
+        let mut count = 0;
+        desk.wait(TOKEN, || {
+            loop {
+                match signals.receive() {
+                    Ok(_) => count += 1,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        return Ok((count > 0).then_some(()));
+                    }
+                    Err(error) => told("receive", error),
+                }
+            }
+        })?;
     }
     Ok(())
 }
