@@ -33,7 +33,7 @@ pub(super) struct State {
     /// None is in it twice.
     pub(super) active: VecDeque<u64>,
     /// Those of them of which epoll does not tell again, so that a bell has to.
-    untold: HashSet<u64>,
+    bell_knotes: HashSet<u64>,
     /// The knotes of regular files that are read: a file whose offset moved back is activated.
     files_read: BTreeSet<u64>,
     /// The knotes of signals, whose dispositions the program may change.
@@ -49,7 +49,7 @@ impl State {
             knotes: HashMap::new(),
             keys: HashMap::new(),
             active: VecDeque::new(),
-            untold: HashSet::new(),
+            bell_knotes: HashSet::new(),
             files_read: BTreeSet::new(),
             signals: BTreeSet::new(),
             next: FIRST_KNOTE,
@@ -59,7 +59,7 @@ impl State {
     /// Takes the first knote out of the line, if it is still there.
     pub(super) fn take_first(&mut self) -> Option<u64> {
         let number = self.active.pop_front()?;
-        self.untold.remove(&number);
+        self.bell_knotes.remove(&number);
         if let Some(knote) = self.knote_mut(number) {
             knote.is_queued = false;
         }
@@ -173,17 +173,17 @@ impl State {
         if std::mem::replace(&mut knote.is_queued, true) {
             return false;
         }
-        let needs_bell = !knote.is_told_by_level();
+        let needs_bell = !knote.is_level_in_epoll();
         self.active.push_back(number);
         if needs_bell {
-            self.untold.insert(number);
+            self.bell_knotes.insert(number);
         }
         needs_bell
     }
 
     /// Whether the line has a knote of which epoll does not tell again.
     pub(super) fn needs_bell(&self) -> bool {
-        !self.untold.is_empty()
+        !self.bell_knotes.is_empty()
     }
 
     fn knote_mut(&mut self, number: u64) -> Option<&mut Knote> {
@@ -347,7 +347,7 @@ impl State {
             let _ = self.arm(key, first);
             self.keys.remove(&number);
             self.files.forget(number);
-            self.untold.remove(&number);
+            self.bell_knotes.remove(&number);
             self.files_read.remove(&number);
             self.signals.remove(&number);
             self.knotes.remove(&key);
@@ -382,7 +382,7 @@ impl Knote {
     }
 
     /// Whether epoll goes on telling of it as long as it is true, so that no bell has to.
-    fn is_told_by_level(&self) -> bool {
+    fn is_level_in_epoll(&self) -> bool {
         match &self.source {
             // What they found is taken from their descriptors when they are looked at.
             Source::Empty(_) | Source::Signal(_) => false,
