@@ -104,6 +104,29 @@ every_backend! {
         }
     }
 
+    /// What is ready when it is registered is reported in the order of the registrations, whatever
+    /// was reported before: libraries that wait for two descriptors count on it.
+    fn what_is_ready_comes_in_the_order_of_registration(backend) {
+        let mut events = Loop::new(backend);
+        let (mut sender, mut receiver) = pipe::new().unwrap();
+        let (mut other, _kept) = pipe::new().unwrap();
+        let once = |interest: Interest| interest.with_trigger(Trigger::Oneshot);
+        for _ in 0..3 {
+            // A direction that was waited for before.
+            events.registry().register(&mut sender, Token(0), once(Interest::WRITABLE)).unwrap();
+            events.expect_writable(Token(0));
+            events.registry().deregister(&mut sender).unwrap();
+            sender.write_all(b"x").unwrap();
+            events.registry().register(&mut receiver, Token(1), once(Interest::READABLE)).unwrap();
+            events.registry().register(&mut other, Token(2), once(Interest::WRITABLE)).unwrap();
+            let tokens: Vec<_> =
+                events.poll(DEADLINE).iter().map(|event| event.token().0).collect();
+            assert_eq!(tokens, [1, 2]);
+            events.registry().deregister(&mut receiver).unwrap();
+            events.registry().deregister(&mut other).unwrap();
+        }
+    }
+
     fn a_number_that_changes_hands_during_a_wait_is_not_mistaken(backend) {
         let mut events = Loop::new(backend);
         let registry = events.registry().try_clone().unwrap();
