@@ -42,29 +42,12 @@ const NEEDED: [(u8, &str); 14] = [
 ];
 
 /// A ring of the kernel's, which has all that is needed.
-///
-/// To the kernel the thread that creates a ring is one that uses it, whose waits it interrupts when the ring goes. So a
-/// thread creates it that waits for nothing, and ends.
 pub(super) fn set_up(depth: usize) -> io::Result<Uring> {
     if !(1..=MOST).contains(&depth) {
         let message = format!("a ring has room for 1 to {MOST} operations, not {depth}");
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
-    let creator = thread::Builder::new().name("wakeful-ring".to_owned());
-    let created = creator.spawn(move || create(depth)).map(JoinHandle::join);
-    match created {
-        Ok(Ok(created)) => created.map(Uring::new),
-        _ => {
-            // There are no threads to be had.
-            let mut uring = Uring::new(create(depth)?);
-            uring.used(true);
-            Ok(uring)
-        }
-    }
-}
-
-fn create(depth: usize) -> io::Result<IoUring> {
-    let uring = build(depth as u32)?;
+    let uring = create(depth as u32)?;
     // A sandbox may allow the one call and not the other.
     // SAFETY: no argument is handed over.
     let entered = unsafe { uring.submitter().enter::<()>(0, 0, 0, None) };
@@ -91,6 +74,19 @@ fn create(depth: usize) -> io::Result<IoUring> {
             Err(io::Error::new(io::ErrorKind::Unsupported, message))
         }
     }
+}
+
+/// To the kernel the thread that creates a ring is one that uses it, whose waits it interrupts when the ring goes. So a
+/// thread creates it that waits for nothing, and ends.
+fn create(entries: u32) -> io::Result<Uring> {
+    let creator = thread::Builder::new().name("wakeful-ring".to_owned());
+    if let Ok(Ok(uring)) = creator.spawn(move || build(entries)).map(JoinHandle::join) {
+        return uring.map(Uring::new);
+    }
+    // There are no threads to be had.
+    let mut uring = Uring::new(build(entries)?);
+    uring.used(true);
+    Ok(uring)
 }
 
 fn build(entries: u32) -> io::Result<IoUring> {
