@@ -70,7 +70,7 @@
 //! hold up their own queue only:
 //!
 //! - One queue has 4 operations for each processor carried out at a time; the queues take turns.
-//! - When no operation of any queue has ended for 100 ms, each queue that waits gets a further thread.
+//! - When no operation of any queue has ended for 150 ms, each queue that waits gets a further thread.
 //! - An operation that was cancelled, or whose queue was dropped, does not count any more, and
 //!   neither does its thread.
 //! - There are 1024 threads at most, and the second half of them are for queues that have none.

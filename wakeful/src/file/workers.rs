@@ -37,10 +37,10 @@ const MOST: usize = 1024;
 const STACK: usize = 1 << 18;
 
 /// After so long without an end of any operation, queues that wait get further threads.
-const STALL: Duration = Duration::from_millis(100);
+const STALL: Duration = Duration::from_millis(150);
 
 /// How often the monitor looks while a stall lasts.
-const LOOKS: u32 = 2;
+const LOOKS: u32 = 3;
 
 /// How many processes deep a child has been forked from one that used threads. It gets its own.
 const GENERATIONS: usize = 32;
