@@ -49,7 +49,7 @@ fn change_while_another_waits(
 /// By a number that is nobody's, and that no other test of this process takes in between.
 fn at(number: RawFd, stream: UnixStream) -> UnixStream {
     // SAFETY: the call takes integers, and the number is nobody's.
-    assert_eq!(unsafe { libc::dup3(stream.as_raw_fd(), number, libc::O_CLOEXEC) }, number);
+    assert_eq!(unsafe { libc::dup2(stream.as_raw_fd(), number) }, number);
     // SAFETY: the call succeeded, so it is open, and nothing else owns it.
     UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) })
 }
