@@ -7,7 +7,8 @@ mod common;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -314,4 +315,59 @@ fn whoever_reads_may_have_seen_enough() {
     let script = format!("{program} watch --every 5ms | head -2");
     let (status, output, _) = run(Command::new("sh").args(["-c", &script]));
     assert!(status.success() && output.lines().count() == 2, "{output}");
+}
+
+/// Thousands of directories, of which some are watched and some are not: it ends all the same.
+#[test]
+fn while_directories_are_listed() {
+    let memory = Path::new("/dev/shm");
+    let folder = match memory.is_dir() {
+        true => tempfile::tempdir_in(memory).unwrap(),
+        false => tempfile::tempdir().unwrap(),
+    };
+    for number in 0..15_000 {
+        let path = format!("{}/{}/{}", number / 600, number / 25 % 24, number % 25);
+        fs::create_dir_all(folder.path().join(path)).unwrap();
+    }
+    let start = |more: &[&str]| {
+        let mut command = wakeful();
+        command.args(["watch", "--recursive", "--file"]).arg(folder.path()).args(more);
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    let end = |child: Child| {
+        let _watched = watch_over(&child);
+        let output = child.wait_with_output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, errors) = end(start(&["--timeout", "20ms"]));
+    assert_eq!(status, Some(124), "{errors}");
+    assert!(!errors.contains("waiting"), "{errors}");
+
+    for (signal, more, expected) in [(libc::SIGINT, "--json", 0), (libc::SIGTERM, "--once", 143)] {
+        let child = start(&[more]);
+        let begun = Instant::now();
+        while watches_of(child.id()) < 100 {
+            assert!(begun.elapsed() < DEADLINE);
+            thread::sleep(Duration::from_millis(1));
+        }
+        PidFd::open(child.id()).unwrap().send_signal(signal).unwrap();
+        let (status, errors) = end(child);
+        assert_eq!(status, Some(expected), "{errors}");
+        assert!(!errors.contains("waiting"), "{errors}");
+    }
+    // Left alone, it comes to its end.
+    let mut watch = Watch::start_in(folder.path(), &["--file", ".", "--recursive", "--json"]);
+    fs::write(folder.path().join("24/23/24/file"), "").unwrap();
+    assert_eq!(watch.json()["path"], "./24/23/24/file");
+    assert_eq!(watch.stop().0, Some(0));
+}
+
+/// How many directories a process watches by now.
+fn watches_of(pid: u32) -> usize {
+    let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fdinfo")) else {
+        return 0;
+    };
+    let infos = descriptors.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
+    infos.map(|info| info.lines().filter(|line| line.starts_with("inotify wd")).count()).sum()
 }

@@ -19,7 +19,7 @@ pub(crate) struct Endings {
     objects: HashMap<usize, Ending>,
     /// Which object it is about, by what the function is called with: an address may be another operation's by then.
     under_way: HashMap<usize, usize>,
-    /// The list that an operation was begun with, if a kqueue is told of its end, and how many
+    /// The list that an operation was begun with, if a kqueue reports its end, and how many
     /// operations of each list have results that were not taken: until then a kqueue reports the
     /// list.
     lists: HashMap<usize, usize>,

@@ -18,7 +18,7 @@ use wakeful_emulation::kqueue::*;
 
 /// An unconnected socket.
 fn socket(family: i32, kind: i32) -> OwnedFd {
-    // SAFETY: the call takes integers; the descriptor is nobody else's.
+    // SAFETY: the call takes integers; nothing else owns the descriptor.
     unsafe {
         let fd = libc::socket(family, kind | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK, 0);
         assert!(fd >= 0);

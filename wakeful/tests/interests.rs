@@ -1,6 +1,6 @@
 //! Interests that change: at once where somebody waits, with the next poll where nobody does.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! A signal interrupts a wait, on every backend: in a process of its own, since handlers are shared.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

@@ -5,15 +5,12 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use common::watched::Stage;
 use common::{Loop, every_backend};
 use wakeful::file::{self, Operation};
-use wakeful::process::{Exit, Outcome};
-use wakeful::signal::Signal;
 use wakeful::time::Timer;
 use wakeful::watch::{Change, Watch};
 use wakeful::{Interest, Token, user};
@@ -94,25 +91,6 @@ every_backend! {
         assert_eq!(seen, (0..20).collect::<Vec<_>>());
         sender.send(20).unwrap();
         events.expect_readable(TOKEN);
-    }
-
-    fn the_end_of_a_process_stays(backend) {
-        let mut events = Loop::new(backend);
-        let child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let mut exit = events.registry().register_owned(Exit::new(child).unwrap(), TOKEN, EDGE).unwrap();
-        assert_eq!(exit.try_wait().unwrap(), None);
-        exit.send_signal(Signal::TERMINATE).unwrap();
-        let outcome = loop {
-            events.expect_readable(TOKEN);
-            if let Some(outcome) = exit.try_wait().unwrap() {
-                break outcome;
-            }
-        };
-        assert!(matches!(outcome, Outcome::Status(status) if !status.success()));
-        for token in [Token(8), Token(9)] {
-            exit.set_token(token).unwrap();
-            events.expect_readable(token);
-        }
     }
 
     fn operations_on_files_one_after_another(backend) {

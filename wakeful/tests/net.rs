@@ -1,14 +1,12 @@
 //! Sockets and pipes: what their own methods promise.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::os::fd::{AsFd, FromRawFd, IntoRawFd, OwnedFd};
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::SocketAddr as UnixAddr;
 use std::process::{Command, Stdio};
 
 use common::subject::tcp_pair;
@@ -185,8 +183,12 @@ fn vectored_reads_and_writes() {
     left.shutdown(Shutdown::Both).unwrap();
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn abstract_addresses() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::net::SocketAddr as UnixAddr;
+
     let name = format!("wakeful-test-{}", std::process::id());
     let address = UnixAddr::from_abstract_name(&name).unwrap();
     let listener = UnixListener::bind_addr(&address).unwrap();
@@ -210,6 +212,7 @@ fn abstract_addresses() {
     assert_eq!(from.as_abstract_name(), named.as_abstract_name());
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_peer_with_an_overlong_name_is_accepted_all_the_same() {
     let folder = tempfile::tempdir().unwrap();
@@ -230,6 +233,7 @@ fn a_peer_with_an_overlong_name_is_accepted_all_the_same() {
 }
 
 /// A Unix address whose path fills it to the last byte.
+#[cfg(target_os = "linux")]
 fn overlong_address(path: &[u8]) -> socket2::SockAddr {
     // SAFETY: the closure writes a valid sockaddr_un and its whole length.
     let (_, address) = unsafe {

@@ -1,6 +1,6 @@
 //! Ends, errors and exceptions: what an event says of them, on every backend.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

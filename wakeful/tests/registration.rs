@@ -1,6 +1,6 @@
 //! Registrations: their beginning and end, from any thread, in the middle of a batch, and `Registered`.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 
@@ -101,6 +101,29 @@ every_backend! {
             let late = events.poll(std::time::Duration::ZERO);
             assert!(late.is_empty(), "{late:?}");
             drop(sender);
+        }
+    }
+
+    /// What is ready when it is registered is reported in the order of the registrations, whatever
+    /// was reported before: libraries that wait for two descriptors count on it.
+    fn what_is_ready_comes_in_the_order_of_registration(backend) {
+        let mut events = Loop::new(backend);
+        let (mut sender, mut receiver) = pipe::new().unwrap();
+        let (mut other, _kept) = pipe::new().unwrap();
+        let once = |interest: Interest| interest.with_trigger(Trigger::Oneshot);
+        for _ in 0..3 {
+            // A direction that was waited for before.
+            events.registry().register(&mut sender, Token(0), once(Interest::WRITABLE)).unwrap();
+            events.expect_writable(Token(0));
+            events.registry().deregister(&mut sender).unwrap();
+            sender.write_all(b"x").unwrap();
+            events.registry().register(&mut receiver, Token(1), once(Interest::READABLE)).unwrap();
+            events.registry().register(&mut other, Token(2), once(Interest::WRITABLE)).unwrap();
+            let tokens: Vec<_> =
+                events.poll(DEADLINE).iter().map(|event| event.token().0).collect();
+            assert_eq!(tokens, [1, 2]);
+            events.registry().deregister(&mut receiver).unwrap();
+            events.registry().deregister(&mut other).unwrap();
         }
     }
 
@@ -398,6 +421,7 @@ fn sockets_and_events_have_the_size_of_the_originals() {
     assert_eq!(size_of::<UnixListener>(), size_of::<std::os::unix::net::UnixListener>());
     assert_eq!(size_of::<UnixDatagram>(), size_of::<std::os::unix::net::UnixDatagram>());
     assert_eq!(size_of::<pipe::Sender>(), size_of::<std::fs::File>());
+    #[cfg(target_os = "linux")]
     assert_eq!(size_of::<Event>(), size_of::<libc::epoll_event>());
     assert_eq!(size_of::<Option<Interest>>(), 1);
     // A registration of our own beside its source: a pointer, a token, an interest, and padding.

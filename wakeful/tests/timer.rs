@@ -1,6 +1,6 @@
 //! A timer of the kernel as a source, on every backend and in other loops.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

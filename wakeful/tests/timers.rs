@@ -1,6 +1,6 @@
 //! The deadlines of a poller: met, never early, in order, and fair to everything else.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Trigger × direction × kind of source, on every backend.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

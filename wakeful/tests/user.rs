@@ -1,6 +1,6 @@
 //! Queues of the program's own events: each item once, in order, and none is lost.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

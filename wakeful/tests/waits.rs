@@ -1,6 +1,6 @@
 //! Waits: how long, what interrupts them, and what a small buffer does, on every backend.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

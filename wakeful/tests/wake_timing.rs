@@ -1,6 +1,6 @@
 //! Wake-ups and timeouts: a wait ends when something is to be reported, or in time, and never in vain.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Wakers: none is lost, many coexist, and what was written before is seen after.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Files and directories: every change is told, by whatever name, and what is lost is said to be lost.
 
-#![cfg(target_os = "linux")]
+#![cfg(unix)]
 
 mod common;
 

@@ -138,6 +138,8 @@ struct Watching<'arguments> {
     output: Output,
     /// The exit status, once it is known that there is nothing more to wait for but the command.
     ending: Option<u8>,
+    /// Everything is waited for, which was said.
+    is_announced: bool,
     /// It was asked to end, or its time is over.
     is_stopped: bool,
     /// When its time is over.
@@ -156,10 +158,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         .collect::<anyhow::Result<Vec<_>>>()?;
     let mut watching = Watching::new(arguments)?;
     watching.begin(inherited)?;
-    if !arguments.quiet {
-        // So that people and scripts know that from here on nothing is missed.
-        note("waiting");
-    }
     match watching.run() {
         Ok(status) => Ok(ExitCode::from(status)),
         Err(error) => {
@@ -209,6 +207,7 @@ impl<'arguments> Watching<'arguments> {
             stop,
             output,
             ending: None,
+            is_announced: false,
             is_stopped: false,
             latest: arguments.timeout.map(|timeout| Instant::now() + timeout),
         })
@@ -280,9 +279,7 @@ impl<'arguments> Watching<'arguments> {
     }
 
     fn run(&mut self) -> anyhow::Result<u8> {
-        if let Some(runner) = &mut self.runner {
-            runner.begin(&self.registry)?;
-        }
+        self.announce()?;
         // What was found to have happened already.
         self.tell()?;
         let mut events = Events::with_capacity(64);
@@ -290,6 +287,7 @@ impl<'arguments> Watching<'arguments> {
             if self.sources.iter().all(Option::is_none) {
                 self.ending = self.ending.or(Some(0));
             }
+            self.announce()?;
             let is_busy = self.runner.as_ref().is_some_and(Runner::is_busy);
             if let (Some(status), false) = (self.ending, is_busy) {
                 return Ok(self.final_status(status));
@@ -307,6 +305,23 @@ impl<'arguments> Watching<'arguments> {
                 self.dispatch(token)?;
                 self.tell()?;
             }
+        }
+    }
+
+    /// Says once that everything is waited for, and has the command begin that is to run all the time.
+    fn announce(&mut self) -> anyhow::Result<()> {
+        let is_beginning = self.sources.iter().flatten().any(|source| source.is_beginning());
+        if self.is_announced || is_beginning || self.ending.is_some() {
+            return Ok(());
+        }
+        self.is_announced = true;
+        if !self.arguments.quiet {
+            // So that people and scripts know that from here on nothing is missed.
+            note("waiting");
+        }
+        match &mut self.runner {
+            Some(runner) => runner.begin(&self.registry),
+            None => Ok(()),
         }
     }
 

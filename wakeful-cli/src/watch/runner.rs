@@ -131,7 +131,7 @@ impl Runner {
 
     /// Starts the command before anything has happened, if it is one that is to run all the time.
     pub(super) fn begin(&mut self, registry: &Registry) -> anyhow::Result<()> {
-        if self.restart {
+        if self.restart && !self.is_busy() {
             self.pending = Some(Cause::Beginning);
             self.start(registry)?;
         }

@@ -49,6 +49,11 @@ pub(super) trait Source {
         Ok(())
     }
 
+    /// Whether something of it is not waited for yet, so that events can be missed.
+    fn is_beginning(&self) -> bool {
+        false
+    }
+
     /// Whether nothing more can come.
     fn is_over(&self) -> bool {
         false

@@ -42,6 +42,9 @@ enum Place {
 /// `si_errno` of a pending signal that was counted, which is zero otherwise.
 const COUNTED: i32 = 0x77616b65;
 
+/// `si_code` of sigqueue(3), which `libc` has since some version only.
+const SI_QUEUE: i32 = -1;
+
 /// Counts the pending signals of a number that this thread has blocked, and marks what it leaves
 /// pending as counted. The signal stays pending in the other place than it came to, as far as that
 /// makes no difference to the program: the next one is merged with it where it is, and would not be
@@ -140,7 +143,7 @@ fn send_again(number: c_int, taken: &libc::signalfd_siginfo, place: Place) {
         result == 0
     };
     // The kernel lets only the first thread say that kill(2) has sent it.
-    let _ = send(taken.ssi_code) || send(libc::SI_QUEUE);
+    let _ = send(taken.ssi_code) || send(SI_QUEUE);
 }
 
 /// Whether all threads have blocked a signal, so that none gets it when it is sent to the process.

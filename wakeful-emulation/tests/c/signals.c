@@ -73,7 +73,7 @@ static void blocked(void)
 		/* Another signal is not mistaken for it. */
 		CHECK(raise(SIGURG) == 0 && count(SIGUSR2) == 0);
 	}
-	/* Each queue is told. */
+	/* Each queue reports it. */
 	CHECK((other = kqueue()) >= 0);
 	EV_SET(&event, SIGUSR2, EVFILT_SIGNAL, EV_ADD, 0, 0, NULL);
 	CHECK(kevent(other, &event, 1, NULL, 0, NULL) == 0);

@@ -37,8 +37,11 @@ pub enum Kind {
     Overflow,
     /// A directory of a watched tree, or the file that a watched path leads to now, or where each file is watched
     /// one by one such a file, could not be watched:
-    /// changes there are lost. [`Change::error`] says why.
+    /// changes there are lost. [`Change::error`] says why. If an [incremental](super::Watch::incremental)
+    /// watch cannot go on, it is over, and this has the path of the watch.
     Unwatched,
+    /// All directories of an [incremental](super::Watch::incremental) watch are watched.
+    Listed,
 }
 
 /// One change.
@@ -108,6 +111,7 @@ impl fmt::Display for Kind {
             Kind::Unmounted => "unmounted",
             Kind::Overflow => "overflow",
             Kind::Unwatched => "unwatched",
+            Kind::Listed => "listed",
         })
     }
 }

@@ -8,10 +8,10 @@ use std::io;
 use std::iter::FusedIterator;
 
 pub use change::{Change, Kind};
+pub use options::{Answer, Kinds, Progress, Watch, WatchId};
 // Not every system can watch yet.
 #[allow(unused_imports)]
-pub(crate) use options::Filter;
-pub use options::{Kinds, Progress, Watch, WatchId};
+pub(crate) use options::{DIRECTORY, Filter, Listener, STEP};
 
 use wakeful_kernel::process::Generation;
 
@@ -91,8 +91,9 @@ impl Watcher {
 
     /// Watches a path from now on. One can be watched several times, each with its own changes.
     ///
-    /// A recursive watch of many directories takes its time, about that of listing them. Directories in it
-    /// that cannot be watched, because their permissions forbid it, are reported as
+    /// A recursive watch of many directories takes its time, about that of listing them;
+    /// [`Watch::incremental`] lists them in steps, and [`Watch::progress`] can end it. Directories
+    /// in it that cannot be watched, because their permissions forbid it, are reported as
     /// [`Kind::Unwatched`].
     ///
     /// # Errors
@@ -100,6 +101,7 @@ impl Watcher {
     /// `ENOENT`, `EACCES`. `ENOSPC`: the user's limit of watches (on Linux
     /// /proc/sys/fs/inotify/max_user_watches) is reached; then nothing is watched.
     /// [`InvalidInput`](io::ErrorKind::InvalidInput): an empty path, or one with a NUL byte; or a forked child adds it.
+    /// `ECANCELED`: [`Watch::progress`] ended it.
     pub fn add(&self, watch: impl Into<Watch>) -> io::Result<WatchId> {
         self.generation.check("watcher")?;
         self.inner.get().add(watch.into())
@@ -115,9 +117,10 @@ impl Watcher {
     /// Takes the changes there are, one after another.
     ///
     /// If something is left when the iterator is dropped, because it was not used to its end, the watcher is
-    /// reported anew.
+    /// reported anew. So it is if many directories have come at once, by a rename into a watched
+    /// tree for example: one pass lists some hundreds of them, and the next ones the rest.
     pub fn changes(&self) -> Changes<'_> {
-        Changes { watcher: self, ended: !self.generation.is_current() }
+        Changes { watcher: self, ended: !self.generation.is_current(), budget: STEP }
     }
 }
 
@@ -137,6 +140,8 @@ impl fmt::Debug for Watcher {
 pub struct Changes<'watcher> {
     watcher: &'watcher Watcher,
     ended: bool,
+    /// How much may still be listed.
+    budget: usize,
 }
 
 impl Iterator for Changes<'_> {
@@ -147,7 +152,7 @@ impl Iterator for Changes<'_> {
             self.ended = true;
             return None;
         }
-        let change = self.watcher.inner.get().next_change();
+        let change = self.watcher.inner.get().next_change(&mut self.budget);
         if change.is_none() {
             self.ended = true;
             self.watcher.inner.drained(Direction::Read);

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -45,7 +46,39 @@ pub struct Progress<'watch> {
 }
 
 pub(crate) type Filter = Box<dyn Fn(&Path, bool) -> bool + Send>;
-type Listener = Box<dyn FnMut(Progress<'_>) + Send>;
+pub(crate) type Listener = Box<dyn FnMut(Progress<'_>) -> ControlFlow<()> + Send>;
+
+/// What a [progress](Watch::progress) callback may return: nothing, or whether to go on.
+pub trait Answer: sealed::Sealed {
+    #[doc(hidden)]
+    fn flow(self) -> ControlFlow<()>;
+}
+
+impl Answer for () {
+    fn flow(self) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+}
+
+impl Answer for ControlFlow<()> {
+    fn flow(self) -> ControlFlow<()> {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl Sealed for std::ops::ControlFlow<()> {}
+}
+
+/// How much of a tree one pass of [`Watcher::changes`](super::Watcher::changes) lists, in units.
+pub(crate) const STEP: usize = 2048;
+
+/// What listing a directory takes of a [`STEP`], for itself and for each of its entries.
+// Where files can be watched.
+#[allow(dead_code)]
+pub(crate) const DIRECTORY: usize = 16;
 
 /// What to watch, and how. A path is one: `watcher.add("Cargo.toml")`.
 ///
@@ -64,6 +97,7 @@ pub struct Watch {
     pub(crate) recursive: bool,
     pub(crate) follow_links: bool,
     pub(crate) allow_missing: bool,
+    pub(crate) incremental: bool,
     pub(crate) kinds: Kinds,
     pub(crate) filter: Option<Filter>,
     pub(crate) progress: Option<Listener>,
@@ -77,6 +111,7 @@ impl Watch {
             recursive: false,
             follow_links: false,
             allow_missing: false,
+            incremental: false,
             kinds: Kinds::all(),
             filter: None,
             progress: None,
@@ -120,8 +155,47 @@ impl Watch {
 
     /// Calls back for each directory while a recursive watch is added. It must neither use the watcher nor
     /// panic.
-    pub fn progress(mut self, progress: impl FnMut(Progress<'_>) + Send + 'static) -> Watch {
-        self.progress = Some(Box::new(progress));
+    ///
+    /// The callback returns nothing, or a [`ControlFlow`]: `Break(())` ends the watch, and
+    /// [`add`](super::Watcher::add) returns `ECANCELED`. Of an [incremental](Watch::incremental)
+    /// watch that `add` has returned, a [`Kind::Unwatched`](super::Kind::Unwatched) with this error
+    /// is the last change.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use wakeful::watch::{Watch, Watcher};
+    ///
+    /// let folder = tempfile::tempdir()?;
+    /// for name in ["a", "b", "c"] {
+    ///     std::fs::create_dir(folder.path().join(name))?;
+    /// }
+    /// let watch = Watch::new(folder.path()).recursive(true).progress(|so_far| {
+    ///     if so_far.directories > 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    /// });
+    /// let error = Watcher::new()?.add(watch).unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(libc::ECANCELED));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn progress<R: Answer>(
+        mut self,
+        mut progress: impl FnMut(Progress<'_>) -> R + Send + 'static,
+    ) -> Watch {
+        self.progress = Some(Box::new(move |so_far| progress(so_far).flow()));
+        self
+    }
+
+    /// Whether [`add`](super::Watcher::add) returns before the directories below are watched. They
+    /// are listed in steps then, one at each pass of [`Watcher::changes`](super::Watcher::changes),
+    /// and the watcher is readable until all are: so other events come between the steps.
+    ///
+    /// [`Kind::Listed`](super::Kind::Listed) says that all of them are watched. It comes once for
+    /// each incremental watch, also for one that has nothing to list. Changes of what is watched by
+    /// then come before; what is in a directory when that is listed is not reported.
+    ///
+    /// If a step reaches the user's limit of watches, [`Kind::Unwatched`](super::Kind::Unwatched)
+    /// has the error, and the watch is over.
+    pub fn incremental(mut self, incremental: bool) -> Watch {
+        self.incremental = incremental;
         self
     }
 }
@@ -139,6 +213,7 @@ impl fmt::Debug for Watch {
             .field("recursive", &self.recursive)
             .field("follow_links", &self.follow_links)
             .field("allow_missing", &self.allow_missing)
+            .field("incremental", &self.incremental)
             .field("kinds", &self.kinds)
             .finish_non_exhaustive()
     }

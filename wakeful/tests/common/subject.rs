@@ -9,6 +9,7 @@ use wakeful::pipe;
 use wakeful::unix::SourceFd;
 use wakeful::{Interest, Registry, Token};
 use wakeful_kernel::descriptor;
+#[cfg(target_os = "linux")]
 use wakeful_kernel::linux::EventFd;
 
 use super::until_would_block;
@@ -76,6 +77,7 @@ impl Subject {
             pipe_receiver(),
             pipe_sender(),
             pseudo_terminal(),
+            #[cfg(target_os = "linux")]
             event_counter(),
         ]
     }
@@ -244,6 +246,7 @@ pub fn pseudo_terminal() -> Subject {
     both_ways("pseudo-terminal", Bare(controller), Bare(terminal))
 }
 
+#[cfg(target_os = "linux")]
 pub fn event_counter() -> Subject {
     let source = OwnedFd::from(EventFd::new(0).unwrap());
     let peer = source.try_clone().unwrap();

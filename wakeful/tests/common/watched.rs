@@ -25,7 +25,10 @@ pub struct Folder {
 
 impl Folder {
     fn new() -> Folder {
-        let around = tempfile::tempdir().unwrap();
+        Folder::of(tempfile::tempdir().unwrap())
+    }
+
+    fn of(around: TempDir) -> Folder {
         let path = around.path().join("folder");
         fs::create_dir(&path).unwrap();
         Folder { _around: around, path }
@@ -39,6 +42,17 @@ impl Folder {
 impl Stage {
     pub fn new(backend: Backend) -> Stage {
         Stage::with_trigger(backend, Trigger::Edge)
+    }
+
+    /// In memory if that is possible: for thousands of files.
+    pub fn in_memory(backend: Backend, trigger: Trigger) -> Stage {
+        let memory = Path::new("/dev/shm");
+        let around = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        let folder = Folder::of(around.unwrap());
+        Stage { folder, ..Stage::with_trigger(backend, trigger) }
     }
 
     pub fn with_trigger(backend: Backend, trigger: Trigger) -> Stage {

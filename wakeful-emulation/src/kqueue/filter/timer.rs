@@ -41,7 +41,7 @@ impl Timer {
         Ok(())
     }
 
-    /// Whether it is a time of day: it stays over until it is deleted or set anew.
+    /// Whether it is a time of day: it stays over until it is deleted or set again.
     pub(in crate::kqueue) fn is_of_day(&self) -> bool {
         self.clock == libc::CLOCK_REALTIME
     }

@@ -29,7 +29,7 @@ impl Watches {
         match self.0 {}
     }
 
-    pub(crate) fn next_change(&self) -> Option<Change> {
+    pub(crate) fn next_change(&self, _: &mut usize) -> Option<Change> {
         match self.0 {}
     }
 }

@@ -19,7 +19,7 @@ use self::path::PathWatch;
 use self::tree::Tree;
 use super::teller::Teller;
 use crate::platform::way;
-use crate::watch::{Change, Watch, WatchId};
+use crate::watch::{Change, Kind, STEP, Watch, WatchId};
 
 /// How many events are taken at once, and so seen together: what belongs to one rename, for example.
 pub(super) const BATCH: usize = 256;
@@ -101,6 +101,8 @@ struct Desk<'state> {
     teller: &'state Teller,
     places: &'state mut Places,
     changes: &'state mut VecDeque<Change>,
+    /// How much may still be listed now.
+    budget: usize,
 }
 
 impl Watches {
@@ -112,7 +114,9 @@ impl Watches {
         let (absolute, is_directory) = way::target(&watch)?;
         let mut state = self.state();
         let id = WatchId::next();
-        let (roots, mut desk) = state.desk(&self.teller);
+        let (is_incremental, given) = (watch.incremental, watch.path.clone());
+        let budget = if is_incremental { STEP } else { usize::MAX };
+        let (roots, mut desk) = state.desk(&self.teller, budget);
         let known = desk.changes.len();
         let root = if is_directory {
             Tree::new(id, watch, &absolute, &mut desk).map(Root::Tree)
@@ -121,8 +125,12 @@ impl Watches {
         };
         // Nobody knows of a watch that failed.
         let root = root.inspect_err(|_| desk.changes.truncate(known))?;
+        let is_listing = matches!(&root, Root::Tree(tree) if tree.is_unfinished());
+        if is_incremental && !is_listing {
+            desk.changes.push_back(Change::new(Kind::Listed, id, given, is_directory));
+        }
         roots.insert(id, root);
-        if desk.changes.len() > known {
+        if desk.changes.len() > known || is_listing {
             desk.nudge();
         }
         Ok(id)
@@ -134,7 +142,8 @@ impl Watches {
         state.end(watch, &self.teller);
     }
 
-    pub(crate) fn next_change(&self) -> Option<Change> {
+    /// Lists no more than `budget`, from which it takes what it needed.
+    pub(crate) fn next_change(&self, budget: &mut usize) -> Option<Change> {
         let mut state = self.state();
         let mut failures = 0;
         loop {
@@ -145,11 +154,17 @@ impl Watches {
                 Ok(Some(events)) => {
                     failures = 0;
                     state.has_failed = false;
-                    state.take(&self.teller, &events);
+                    state.take(&self.teller, &events, budget);
                 }
                 Ok(None) => {
                     state.has_failed = false;
-                    return None;
+                    if state.go_on(&self.teller, budget) {
+                        state.desk(&self.teller, 0).1.nudge();
+                        return state.changes.pop_front();
+                    }
+                    if state.changes.is_empty() {
+                        return None;
+                    }
                 }
                 Err(error) => {
                     failures += 1;
@@ -163,7 +178,7 @@ impl Watches {
 
     /// There may be more to tell: it is readable, and that anew.
     pub(crate) fn remind(&self) {
-        self.state().desk(&self.teller).1.nudge();
+        self.state().desk(&self.teller, 0).1.nudge();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -175,13 +190,14 @@ impl State {
     fn desk<'state>(
         &'state mut self,
         teller: &'state Teller,
+        budget: usize,
     ) -> (&'state mut HashMap<WatchId, Root>, Desk<'state>) {
-        let desk = Desk { teller, places: &mut self.places, changes: &mut self.changes };
+        let desk = Desk { teller, places: &mut self.places, changes: &mut self.changes, budget };
         (&mut self.roots, desk)
     }
 
     /// Hands to each watch what concerns it, all at once.
-    fn take(&mut self, teller: &Teller, events: &[(usize, What)]) {
+    fn take(&mut self, teller: &Teller, events: &[(usize, What)], budget: &mut usize) {
         let mut happened: Vec<(WatchId, Vec<(Role, What)>)> = Vec::new();
         for &(place, what) in events {
             let Some(&(watch, role)) = self.places.roles.get(&place) else {
@@ -193,20 +209,15 @@ impl State {
             }
         }
         for (watch, events) in happened {
-            let (roots, mut desk) = self.desk(teller);
+            let (roots, mut desk) = self.desk(teller, *budget);
             let fate = match roots.get_mut(&watch) {
                 Some(Root::Path(path)) => path.notice(&events, &mut desk),
                 Some(Root::Tree(tree)) => tree.notice(&events, &mut desk),
                 None => Fate::Lives,
             };
+            *budget = desk.budget;
             if fate == Fate::Over {
                 self.end(watch, teller);
-            }
-        }
-        let (roots, mut desk) = self.desk(teller);
-        for root in roots.values_mut() {
-            if let Root::Tree(tree) = root {
-                tree.go_on(&mut desk);
             }
         }
     }
@@ -217,12 +228,32 @@ impl State {
             return Some(Change::overflow_by(error));
         }
         self.has_failed = false;
-        self.desk(teller).1.nudge();
+        self.desk(teller, 0).1.nudge();
         None
     }
 
+    /// Lists what is still to be, as far as the budget goes. Returns whether something is left.
+    fn go_on(&mut self, teller: &Teller, budget: &mut usize) -> bool {
+        let (roots, mut desk) = self.desk(teller, *budget);
+        let (mut over, mut is_left) = (Vec::new(), false);
+        for (&watch, root) in roots.iter_mut() {
+            let Root::Tree(tree) = root else {
+                continue;
+            };
+            match tree.go_on(&mut desk) {
+                Fate::Lives => is_left |= tree.is_unfinished(),
+                Fate::Over => over.push(watch),
+            }
+        }
+        *budget = desk.budget;
+        for watch in over {
+            self.end(watch, teller);
+        }
+        is_left
+    }
+
     fn end(&mut self, watch: WatchId, teller: &Teller) {
-        let (roots, mut desk) = self.desk(teller);
+        let (roots, mut desk) = self.desk(teller, 0);
         match roots.remove(&watch) {
             Some(Root::Path(path)) => path.release(&mut desk),
             Some(Root::Tree(tree)) => tree.release(&mut desk),

@@ -14,7 +14,7 @@ use self::node::{Node, Nodes};
 use super::directory::{self, Entry, Identity};
 use super::{Desk, ENTRIES, Fate, OF_FILE, Role, Watched, What};
 use crate::platform::way::is_missing;
-use crate::watch::{Change, Filter, Kind, Kinds, Progress, Watch, WatchId};
+use crate::watch::{Change, DIRECTORY, Filter, Kind, Kinds, Listener, Progress, Watch, WatchId};
 
 /// What is to be heard of a directory, but for the top: that it goes is told by the one that it is in.
 const OF_DIRECTORY: What = OF_FILE.difference(What::DELETED);
@@ -41,6 +41,11 @@ pub(super) struct Tree {
     elsewhere: BTreeSet<usize>,
     /// One that was entered has gone since these were looked at.
     has_left: bool,
+    /// Those that are still to be listed for the first time, since the watch began.
+    pending: BTreeSet<usize>,
+    progress: Option<Listener>,
+    /// `add` has returned before all was listed, so that the end of that is told.
+    tells_end: bool,
 }
 
 impl Tree {
@@ -50,7 +55,7 @@ impl Tree {
         absolute: &Path,
         desk: &mut Desk<'_>,
     ) -> io::Result<Tree> {
-        let Watch { path, recursive, follow_links, kinds, filter, mut progress, .. } = watch;
+        let Watch { path, recursive, follow_links, kinds, filter, progress, .. } = watch;
         let mut new = Tree {
             id,
             path,
@@ -66,33 +71,56 @@ impl Tree {
             unlisted: BTreeSet::new(),
             elsewhere: BTreeSet::new(),
             has_left: false,
+            pending: BTreeSet::new(),
+            progress,
+            tells_end: false,
         };
-        let result = new.begin(absolute, desk, &mut |directories, path| {
-            if let Some(progress) = &mut progress {
-                progress(Progress { directories, path });
-            }
-        });
-        if let Err(error) = result {
+        if let Err(error) = new.begin(absolute, desk) {
             new.drop_below(new.top, desk);
             return Err(error);
         }
+        new.tells_end = !new.pending.is_empty();
         Ok(new)
     }
 
-    fn begin(
-        &mut self,
-        absolute: &Path,
-        desk: &mut Desk<'_>,
-        entered: &mut dyn FnMut(usize, &Path),
-    ) -> io::Result<()> {
+    /// Whether something is still to be listed.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.is_unfinished || !self.pending.is_empty()
+    }
+
+    /// Lists what is still to be, as far as the budget goes.
+    pub(super) fn go_on(&mut self, desk: &mut Desk<'_>) -> Fate {
+        if let Err(error) = self.list_pending(desk) {
+            desk.changes.push_back(Change::unwatched(self.id, self.path.clone(), true, error));
+            return Fate::Over;
+        }
+        if self.is_unfinished && desk.budget > 0 {
+            self.compare(BTreeSet::new(), desk);
+        }
+        Fate::Lives
+    }
+
+    fn begin(&mut self, absolute: &Path, desk: &mut Desk<'_>) -> io::Result<()> {
         let fd = directory::open_path(absolute)?;
         let entry = directory::look(&fd)?;
         self.top = self.nodes.insert(Node::new(None, OsString::new(), entry));
         let watched = desk.watch(self.id, Role::Node(self.top), fd, OF_FILE)?;
         self.take_in(self.top, watched, true);
-        let mut left = vec![self.top];
-        while let Some(node) = left.pop() {
-            let entries = match self.entries(node) {
+        self.pending.insert(self.top);
+        self.list_pending(desk)
+    }
+
+    /// Lists what was entered since the watch began, and enters what is in it.
+    ///
+    /// # Errors
+    ///
+    /// The watch is to be given up.
+    fn list_pending(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
+        while desk.budget > 0 {
+            let Some(node) = self.pending.pop_last() else {
+                break;
+            };
+            let entries = match self.entries(node, desk) {
                 Ok(entries) => entries,
                 Err(error) if node == self.top || is_limit(&error) => return Err(error),
                 Err(error) => {
@@ -110,19 +138,21 @@ impl Tree {
                     }
                 };
                 if self.nodes.get(child).is_some_and(|child| child.is_entered) {
-                    entered(self.entered.len(), &self.path_of(child));
-                    left.push(child);
+                    self.pending.insert(child);
+                    let path = self.path_of(child);
+                    let so_far = Progress { directories: self.entered.len(), path: &path };
+                    let flow = self.progress.as_mut().map(|progress| progress(so_far));
+                    if flow.is_some_and(|flow| flow.is_break()) {
+                        return Err(io::Error::from_raw_os_error(libc::ECANCELED));
+                    }
                 }
             }
         }
-        Ok(())
-    }
-
-    /// What was left the last time, if anything.
-    pub(super) fn go_on(&mut self, desk: &mut Desk<'_>) {
-        if self.is_unfinished {
-            self.compare(BTreeSet::new(), desk);
+        if self.pending.is_empty() && std::mem::take(&mut self.tells_end) {
+            let change = Change::new(Kind::Listed, self.id, self.path.clone(), true);
+            desk.changes.push_back(change);
         }
+        Ok(())
     }
 
     pub(super) fn notice(&mut self, events: &[(Role, What)], desk: &mut Desk<'_>) -> Fate {
@@ -263,11 +293,12 @@ impl Tree {
     }
 
     /// What is in a directory, as far as the filter sees it.
-    fn entries(&self, node: usize) -> io::Result<BTreeMap<OsString, Entry>> {
+    fn entries(&self, node: usize, desk: &mut Desk<'_>) -> io::Result<BTreeMap<OsString, Entry>> {
         let Some(watched) = self.nodes.get(node).and_then(|node| node.watched.as_ref()) else {
             return Ok(BTreeMap::new());
         };
         let mut entries = directory::list(&watched.fd)?;
+        desk.budget = desk.budget.saturating_sub(DIRECTORY + entries.len());
         if let Some(sees) = &self.filter {
             let path = self.path_of(node);
             entries.retain(|name, entry| sees(&path.join(name), entry.is_directory()));
@@ -288,6 +319,7 @@ impl Tree {
             };
             left.extend(node.children.values());
             self.elsewhere.remove(&number);
+            self.pending.remove(&number);
             if node.is_entered {
                 self.entered.retain(|_, &mut entered| entered != number);
                 self.has_left = true;

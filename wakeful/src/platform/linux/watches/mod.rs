@@ -21,7 +21,7 @@ use self::path::PathWatch;
 use self::tree::Tree;
 use crate::platform::refused::refused;
 use crate::platform::way;
-use crate::watch::{Change, Watch, WatchId};
+use crate::watch::{Change, Kind, STEP, Watch, WatchId};
 
 /// Holds some hundreds of records, and any one of them.
 const BUFFER: usize = 1 << 13;
@@ -82,6 +82,8 @@ struct Desk<'state> {
     inotify: &'state Inotify,
     places: &'state mut Places,
     changes: &'state mut VecDeque<Change>,
+    /// How much may still be listed now.
+    budget: usize,
 }
 
 impl Watches {
@@ -94,32 +96,48 @@ impl Watches {
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
         let (absolute, is_directory) = way::target(&watch)?;
+        let given = watch.path.clone();
         let mut state = self.state();
         let id = WatchId::next();
-        let (roots, mut desk) = state.desk(&self.inotify);
+        let is_incremental = watch.incremental;
+        let budget = if is_incremental { STEP } else { usize::MAX };
+        let (roots, mut desk) = state.desk(&self.inotify, budget);
         let known = desk.changes.len();
         let root = if is_directory {
             Root::Tree(Tree::new(id, watch, absolute, &mut desk)?)
         } else {
             Root::Path(PathWatch::new(id, watch, absolute, &mut desk)?)
         };
-        roots.insert(id, root);
-        if desk.changes.len() > known {
-            desk.nudge();
+        let is_listing = root.is_listing();
+        if is_incremental && !is_listing {
+            desk.changes.push_back(Change::new(Kind::Listed, id, given, is_directory));
         }
-        Ok(id)
+        let has_news = desk.changes.len() > known || is_listing;
+        match if has_news { desk.nudge() } else { Ok(()) } {
+            Ok(()) => {
+                roots.insert(id, root);
+                Ok(id)
+            }
+            Err(error) => {
+                // Nobody would hear of the rest.
+                root.release(&mut desk);
+                desk.changes.truncate(known);
+                Err(error)
+            }
+        }
     }
 
     pub(crate) fn remove(&self, watch: WatchId) {
         let mut state = self.state();
         state.changes.retain(|change| change.watch != Some(watch));
-        let (roots, mut desk) = state.desk(&self.inotify);
+        let (roots, mut desk) = state.desk(&self.inotify, 0);
         if let Some(root) = roots.remove(&watch) {
             root.release(&mut desk);
         }
     }
 
-    pub(crate) fn next_change(&self) -> Option<Change> {
+    /// Lists no more than `budget`, from which it takes what it needed.
+    pub(crate) fn next_change(&self, budget: &mut usize) -> Option<Change> {
         let mut state = self.state();
         let mut failures = 0;
         loop {
@@ -132,13 +150,23 @@ impl Watches {
                     failures = 0;
                     state.has_failed = false;
                     for record in records {
-                        state.take(&self.inotify, &record);
+                        state.take(&self.inotify, &record, budget);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     state.has_failed = false;
-                    state.settle(&self.inotify);
-                    return state.changes.pop_front();
+                    state.settle(&self.inotify, budget);
+                    if !state.changes.is_empty() {
+                        continue;
+                    }
+                    if !state.roots.values().any(Root::is_listing) {
+                        return None;
+                    }
+                    if state.desk(&self.inotify, 0).1.nudge().is_ok() {
+                        return None;
+                    }
+                    // It cannot be made readable for the rest, which is listed now.
+                    *budget = STEP;
                 }
                 Err(error) => {
                     failures += 1;
@@ -152,7 +180,8 @@ impl Watches {
 
     /// There may be more to tell: it is readable, and that anew.
     pub(crate) fn remind(&self) {
-        self.state().desk(&self.inotify).1.nudge();
+        // If it cannot be, it is with the next change.
+        let _ = self.state().desk(&self.inotify, 0).1.nudge();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -164,16 +193,17 @@ impl State {
     fn desk<'state>(
         &'state mut self,
         inotify: &'state Inotify,
+        budget: usize,
     ) -> (&'state mut HashMap<WatchId, Root>, Desk<'state>) {
-        let desk = Desk { inotify, places: &mut self.places, changes: &mut self.changes };
+        let desk = Desk { inotify, places: &mut self.places, changes: &mut self.changes, budget };
         (&mut self.roots, desk)
     }
 
     /// Hands a record to all that listen there.
-    fn take(&mut self, inotify: &Inotify, record: &linux::Change<'_>) {
+    fn take(&mut self, inotify: &Inotify, record: &linux::Change<'_>, budget: &mut usize) {
         if record.flags().contains(WatchFlags::Q_OVERFLOW) {
             self.changes.push_back(Change::overflow());
-            self.each(inotify, Root::catch_up);
+            self.each(inotify, budget, Root::catch_up);
             return;
         }
         let listeners = if record.flags().contains(WatchFlags::IGNORED) {
@@ -182,7 +212,7 @@ impl State {
         } else {
             self.places.get(&record.watch()).cloned()
         };
-        let (roots, mut desk) = self.desk(inotify);
+        let (roots, mut desk) = self.desk(inotify, *budget);
         for Place { watch, role } in listeners.unwrap_or_default() {
             let fate = roots.get_mut(&watch).map(|root| root.notice(role, record, &mut desk));
             if fate == Some(Fate::Over) {
@@ -191,6 +221,7 @@ impl State {
                 }
             }
         }
+        *budget = desk.budget;
     }
 
     /// Records could not be read, which is reported once: they may be lost. It is readable, to try
@@ -200,22 +231,25 @@ impl State {
             return Some(Change::overflow_by(error));
         }
         self.has_failed = false;
-        self.desk(inotify).1.nudge();
+        let _ = self.desk(inotify, 0).1.nudge();
         None
     }
 
     /// There are no more records for now.
-    fn settle(&mut self, inotify: &Inotify) {
-        self.each(inotify, |root, desk| {
-            if let Root::Tree(tree) = root {
-                tree.settle(desk);
-            }
-            Fate::Lives
+    fn settle(&mut self, inotify: &Inotify, budget: &mut usize) {
+        self.each(inotify, budget, |root, desk| match root {
+            Root::Tree(tree) => tree.settle(desk),
+            Root::Path(_) => Fate::Lives,
         });
     }
 
-    fn each(&mut self, inotify: &Inotify, act: impl Fn(&mut Root, &mut Desk<'_>) -> Fate) {
-        let (roots, mut desk) = self.desk(inotify);
+    fn each(
+        &mut self,
+        inotify: &Inotify,
+        budget: &mut usize,
+        act: impl Fn(&mut Root, &mut Desk<'_>) -> Fate,
+    ) {
+        let (roots, mut desk) = self.desk(inotify, *budget);
         let mut over = Vec::new();
         for (&watch, root) in roots.iter_mut() {
             if act(root, &mut desk) == Fate::Over {
@@ -227,10 +261,19 @@ impl State {
                 root.release(&mut desk);
             }
         }
+        *budget = desk.budget;
     }
 }
 
 impl Root {
+    /// Whether directories are still to be listed.
+    fn is_listing(&self) -> bool {
+        match self {
+            Root::Tree(tree) => tree.is_listing(),
+            Root::Path(_) => false,
+        }
+    }
+
     fn notice(&mut self, role: Role, record: &linux::Change<'_>, desk: &mut Desk<'_>) -> Fate {
         match (self, role) {
             (Root::Tree(tree), Role::Directory(node)) => tree.notice(node, record, desk),
@@ -294,15 +337,21 @@ impl Desk<'_> {
 
     /// Makes the descriptor readable, for a change that the kernel does not know of: a watch that goes
     /// leaves a record.
-    fn nudge(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// It is not: `ENOSPC`, for example, as a watch is needed for that.
+    fn nudge(&mut self) -> io::Result<()> {
+        let mut result = Err(io::Error::from_raw_os_error(libc::EEXIST));
         let flags = WatchFlags::DELETE_SELF | WatchFlags::MASK_CREATE;
         // One of them is watched by nobody, but for the strangest of callers.
         for path in ["/", "/proc", "/dev", "/sys"] {
-            if let Ok(descriptor) = self.inotify.add_watch(path, flags) {
-                let _ = self.inotify.remove_watch(descriptor);
-                return;
+            match self.inotify.add_watch(path, flags) {
+                Ok(descriptor) => return Ok(self.inotify.remove_watch(descriptor)?),
+                Err(error) => result = Err(error.into()),
             }
         }
+        result
     }
 }
 

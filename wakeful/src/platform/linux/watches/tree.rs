@@ -24,7 +24,7 @@ use wakeful_kernel::linux::{self, WatchDescriptor, WatchFlags};
 
 use self::listing::Listing;
 use super::{Desk, Fate, Role};
-use crate::watch::{Change, Filter, Kind, Kinds, Progress, Watch, WatchId};
+use crate::watch::{Change, Filter, Kind, Kinds, Listener, Watch, WatchId};
 
 pub(super) struct Tree {
     id: WatchId,
@@ -40,12 +40,25 @@ pub(super) struct Tree {
     top: usize,
     /// Directories of which we know that they were renamed, but not to what, by the number of the rename.
     leaving: Vec<(u32, usize)>,
+    /// Directories that are to be listed, the last one first; of some that is not so any more.
+    pending: Vec<usize>,
+    /// The first listing, until it has come to its end.
+    beginning: Option<Beginning>,
     /// Directories that are listened to, but could not be listed, because they have another path by now.
     unlisted: Vec<usize>,
     /// Something is not where it was thought to be.
     is_astray: bool,
     /// The path of the top does not lead to it any more, and that was told.
     is_moved: bool,
+}
+
+/// The first listing of a tree.
+struct Beginning {
+    progress: Option<Listener>,
+    /// How many directories are watched.
+    count: usize,
+    /// `add` has returned, so that its end is told.
+    has_returned: bool,
 }
 
 /// A directory.
@@ -56,6 +69,8 @@ struct Node {
     name: OsString,
     descriptor: WatchDescriptor,
     children: HashMap<OsString, usize>,
+    /// It is to be listed, and why.
+    listing: Option<Listing>,
 }
 
 impl Tree {
@@ -65,7 +80,7 @@ impl Tree {
         absolute: PathBuf,
         desk: &mut Desk<'_>,
     ) -> io::Result<Tree> {
-        let Watch { path, recursive, follow_links, kinds, filter, mut progress, .. } = watch;
+        let Watch { path, recursive, follow_links, kinds, filter, progress, .. } = watch;
         let mut tree = Tree {
             id,
             path,
@@ -78,6 +93,8 @@ impl Tree {
             nodes: Slab::new(),
             top: 0,
             leaving: Vec::new(),
+            pending: Vec::new(),
+            beginning: None,
             unlisted: Vec::new(),
             is_astray: false,
             is_moved: false,
@@ -92,21 +109,36 @@ impl Tree {
             name: OsString::new(),
             descriptor,
             children: HashMap::new(),
+            listing: None,
         });
         if recursive {
-            let mut count = 1;
-            let mut note = |path: &Path| {
-                count += 1;
-                if let Some(progress) = &mut progress {
-                    progress(Progress { directories: count, path });
-                }
-            };
-            if let Err(error) = tree.list(tree.top, Listing::First, desk, &mut note) {
+            tree.beginning = Some(Beginning { progress, count: 1, has_returned: false });
+            tree.list_later(tree.top, Listing::FIRST);
+            if let Err(error) = tree.list_pending(desk) {
                 tree.release(desk);
                 return Err(error);
             }
+            if let Some(beginning) = &mut tree.beginning {
+                beginning.has_returned = true;
+            }
         }
         Ok(tree)
+    }
+
+    /// Whether directories are still to be listed.
+    pub(super) fn is_listing(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Lists as much of what is to be listed as the budget allows.
+    fn go_on(&mut self, desk: &mut Desk<'_>) -> Fate {
+        match self.list_pending(desk) {
+            Ok(()) => Fate::Lives,
+            Err(error) => {
+                self.tell_of_failure(self.path.clone(), error, desk);
+                Fate::Over
+            }
+        }
     }
 
     /// Something happened in a directory, or to it.
@@ -119,7 +151,7 @@ impl Tree {
         match record.name() {
             Some(name) => {
                 self.notice_entry(node, name, record, desk);
-                Fate::Lives
+                self.go_on(desk)
             }
             None => self.notice_itself(node, record.flags(), desk),
         }
@@ -170,7 +202,7 @@ impl Tree {
                     self.move_to(mover, node, name, desk);
                     if self.filter.is_some() {
                         // What is below has other paths, and the filter may see others of them.
-                        self.list_later(mover, Listing::Astray, desk);
+                        self.list_later(mover, Listing::ASTRAY);
                     }
                 }
                 if is_directory {
@@ -222,7 +254,7 @@ impl Tree {
     }
 
     /// No more records for now.
-    pub(super) fn settle(&mut self, desk: &mut Desk<'_>) {
+    pub(super) fn settle(&mut self, desk: &mut Desk<'_>) -> Fate {
         // Renamed without having arrived: to where nobody listens.
         while let Some((_, node)) = self.leaving.pop() {
             if self.is_in_place(node, desk) {
@@ -234,11 +266,31 @@ impl Tree {
             }
         }
         for node in mem::take(&mut self.unlisted) {
-            self.list_later(node, Listing::New, desk);
+            self.list_later(node, Listing::NEW);
         }
-        if mem::take(&mut self.is_astray) {
-            self.list_later(self.top, Listing::Astray, desk);
+        loop {
+            let is_put_off = self.is_astray && self.is_being_gone_through();
+            if self.is_astray && !is_put_off {
+                self.is_astray = false;
+                self.list_later(self.top, Listing::ASTRAY);
+            }
+            if self.go_on(desk) == Fate::Over {
+                return Fate::Over;
+            }
+            if !(is_put_off && self.pending.is_empty()) {
+                return Fate::Lives;
+            }
         }
+    }
+
+    /// Whether the known directories are listed, too. Where something moves without end, that has
+    /// to come to its own end.
+    fn is_being_gone_through(&self) -> bool {
+        let of_known = |node: &usize| {
+            let listing = self.nodes.get(*node).and_then(|node| node.listing);
+            listing.is_some_and(|listing| listing.is_of_known)
+        };
+        self.pending.iter().any(of_known)
     }
 
     /// A directory that could be reached in several ways may have gone from the one that was taken.
@@ -253,8 +305,11 @@ impl Tree {
             // Renamed or gone; its watch knows no path by which to find out.
             let error = io::Error::from_raw_os_error(libc::ENOENT);
             self.tell_of_failure(self.path.clone(), error, desk);
+        } else if self.recursive && self.is_being_gone_through() {
+            self.is_astray = true;
         } else if self.recursive {
-            self.list_later(self.top, Listing::AfterLoss, desk);
+            self.list_later(self.top, Listing::AFTER_LOSS);
+            return self.go_on(desk);
         }
         Fate::Lives
     }

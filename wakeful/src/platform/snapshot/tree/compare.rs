@@ -33,10 +33,10 @@ impl Tree {
     pub(super) fn compare(&mut self, changed: BTreeSet<usize>, desk: &mut Desk<'_>) {
         self.changed.extend(changed);
         for _ in 0..ATTEMPTS {
-            let changed = std::mem::take(&mut self.changed);
-            if changed.is_empty() {
+            if self.changed.is_empty() || desk.budget == 0 {
                 break;
             }
+            let changed = std::mem::take(&mut self.changed);
             self.compare_once(changed, desk);
         }
         self.is_unfinished = !self.changed.is_empty();
@@ -93,7 +93,15 @@ impl Tree {
             if !self.nodes.get(directory).is_some_and(|node| node.is_entered) {
                 continue;
             }
-            let now = match self.entries(directory) {
+            if self.pending.contains(&directory) {
+                // It is going to be listed, with what is there then.
+                continue;
+            }
+            if desk.budget == 0 {
+                self.changed.insert(directory);
+                continue;
+            }
+            let now = match self.entries(directory, desk) {
                 Ok(now) => now,
                 Err(error) => {
                     self.tell_of_loss(directory, error, desk);
@@ -212,7 +220,12 @@ impl Tree {
         if !self.nodes.get(node).is_some_and(|node| node.is_entered) {
             return Vec::new();
         }
-        let entries = self.entries(node).unwrap_or_else(|error| {
+        if desk.budget == 0 {
+            // With the next pass, as a directory in which all is new.
+            self.changed.insert(node);
+            return Vec::new();
+        }
+        let entries = self.entries(node, desk).unwrap_or_else(|error| {
             self.tell_of_loss(node, error, desk);
             BTreeMap::new()
         });

@@ -5,40 +5,57 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirEntry};
 use std::io::{self, ErrorKind};
 use std::mem;
+use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use wakeful_kernel::linux::{AddWatchError, WatchFlags};
 
 use super::super::{Desk, Place, Role, has_vanished};
-use super::{Node, Tree};
-use crate::watch::{Change, Kind, Kinds};
+use super::{Beginning, Node, Tree};
+use crate::watch::{Change, DIRECTORY, Kind, Kinds, Progress};
 
-/// Why a directory is listed.
+/// Why a directory is listed, and so what becomes of what is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Listing {
-    /// The watch begins, with what is there.
-    First,
-    /// It is new: its entries may have come before it was listened to, and are told.
-    New,
-    /// Changes were lost, and that was told.
-    AfterLoss,
-    /// Directories may not be where they were thought to be. Those that are new are told what is in.
-    Astray,
+pub(super) struct Listing {
+    /// The watch begins, so that it can fail.
+    is_first: bool,
+    /// Entries are told.
+    tells: bool,
+    /// So are those in the directories that are new.
+    tells_of_new: bool,
+    /// The directories that are known are listed too, and those not found dropped.
+    pub(super) is_of_known: bool,
 }
 
 impl Listing {
+    /// The watch begins, with what is there.
+    pub(super) const FIRST: Listing =
+        Listing { is_first: true, tells: false, tells_of_new: false, is_of_known: false };
+    /// It is new: its entries may have come before it was listened to.
+    pub(super) const NEW: Listing =
+        Listing { is_first: false, tells: true, tells_of_new: true, is_of_known: false };
+    /// Changes were lost, and that was told.
+    pub(super) const AFTER_LOSS: Listing =
+        Listing { is_first: false, tells: false, tells_of_new: false, is_of_known: true };
+    /// Directories may not be where they were thought to be.
+    pub(super) const ASTRAY: Listing =
+        Listing { is_first: false, tells: false, tells_of_new: true, is_of_known: true };
+
     /// Why to list a directory that was entered from one that is listed for this reason.
     fn of_new(self) -> Listing {
-        match self {
-            Listing::Astray => Listing::New,
-            other => other,
-        }
+        let is_of_known = self.is_of_known && !self.tells_of_new;
+        Listing { tells: self.tells_of_new, is_of_known, ..self }
     }
 
-    /// Whether the directories that are known are to be listed too, and those not found dropped.
-    fn is_of_known(self) -> bool {
-        matches!(self, Listing::AfterLoss | Listing::Astray)
+    /// For both reasons.
+    fn and(self, other: Listing) -> Listing {
+        Listing {
+            is_first: self.is_first && other.is_first,
+            tells: self.tells || other.tells,
+            tells_of_new: self.tells_of_new || other.tells_of_new,
+            is_of_known: self.is_of_known || other.is_of_known,
+        }
     }
 }
 
@@ -47,7 +64,7 @@ impl Tree {
     pub(super) fn arrive(&mut self, parent: usize, name: &OsStr, desk: &mut Desk<'_>) {
         match self.enter(parent, name, desk) {
             Ok(Some(node)) if self.is_in_place(parent, desk) => {
-                self.list_later(node, Listing::New, desk);
+                self.list_later(node, Listing::NEW);
             }
             Ok(Some(node)) => {
                 // Of the same name, in a directory that has the path now.
@@ -95,72 +112,102 @@ impl Tree {
         }
     }
 
-    /// Lists a directory when the watch has begun already, so that there is nobody to fail to.
-    pub(super) fn list_later(&mut self, node: usize, listing: Listing, desk: &mut Desk<'_>) {
-        let result = self.list(node, listing, desk, &mut |_| {});
-        debug_assert!(result.is_ok(), "only a first listing fails");
+    /// Has a directory listed, for this reason too, before all others that are to be.
+    pub(super) fn list_later(&mut self, node: usize, listing: Listing) {
+        if let Some(found) = self.nodes.get_mut(node) {
+            found.listing = Some(found.listing.map_or(listing, |earlier| earlier.and(listing)));
+            self.pending.push(node);
+        }
     }
 
-    /// Lists a directory, and enters those in it.
-    pub(super) fn list(
-        &mut self,
-        first: usize,
-        listing: Listing,
-        desk: &mut Desk<'_>,
-        entered: &mut dyn FnMut(&Path),
-    ) -> io::Result<()> {
-        let mut left = vec![(first, listing)];
-        while let Some((node, listing)) = left.pop() {
-            if !self.nodes.contains(node) {
-                continue;
-            }
-            let entries = match self.entries(node) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    self.fail_to_list(node, error, desk);
-                    continue;
-                }
+    /// Lists directories, and enters those in them, as far as the budget goes.
+    ///
+    /// # Errors
+    ///
+    /// The watch, which begins, is to be given up.
+    pub(super) fn list_pending(&mut self, desk: &mut Desk<'_>) -> io::Result<()> {
+        while desk.budget > 0 {
+            let Some(node) = self.pending.pop() else {
+                break;
             };
-            let shown = self.path_of(node);
-            let mut found = HashSet::new();
-            for (name, is_directory, enters) in entries {
-                let path = shown.join(&name);
-                if !self.sees(&path, is_directory) {
-                    continue;
-                }
-                if listing == Listing::New && self.kinds.contains(Kinds::CREATED) {
-                    let change = Change::new(Kind::Created, self.id, path.clone(), is_directory);
-                    desk.changes.push_back(change);
-                }
-                if !enters {
-                    continue;
-                }
-                match self.enter(node, &name, desk) {
-                    Ok(Some(child)) => {
-                        left.push((child, listing.of_new()));
-                        entered(&path);
-                    }
-                    Ok(None) if listing.is_of_known() => {
-                        left.extend(self.child(node, &name).map(|child| (child, listing)));
-                    }
-                    Ok(None) => {}
-                    Err(error) if listing == Listing::First && is_limit(&error) => {
-                        return Err(error.into());
-                    }
-                    Err(error) => self.fail(node, &name, error, desk),
-                }
-                if listing.is_of_known() {
-                    found.insert(name);
-                }
+            // If it is gone, another may have its number, and a listing of its own.
+            if let Some(listing) = self.nodes.get_mut(node).and_then(|node| node.listing.take()) {
+                self.list(node, listing, desk)?;
             }
-            if !self.is_in_place(node, desk) {
-                // Perhaps it was another's entries that were found.
-                self.is_astray = true;
-            } else if listing.is_of_known() {
-                self.drop_all_but(node, &found, desk);
+        }
+        if self.pending.is_empty() {
+            let ended = self.beginning.take();
+            if ended.is_some_and(|beginning| beginning.has_returned) {
+                let change = Change::new(Kind::Listed, self.id, self.path.clone(), true);
+                desk.changes.push_back(change);
             }
         }
         Ok(())
+    }
+
+    /// Lists a directory, and enters those in it.
+    fn list(&mut self, node: usize, listing: Listing, desk: &mut Desk<'_>) -> io::Result<()> {
+        let entries = match self.entries(node) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.fail_to_list(node, error, desk);
+                return Ok(());
+            }
+        };
+        desk.budget = desk.budget.saturating_sub(DIRECTORY + entries.len());
+        let shown = self.path_of(node);
+        let mut found = HashSet::new();
+        for (name, is_directory, enters) in entries {
+            let path = shown.join(&name);
+            if !self.sees(&path, is_directory) {
+                continue;
+            }
+            if listing.tells && self.kinds.contains(Kinds::CREATED) {
+                let change = Change::new(Kind::Created, self.id, path.clone(), is_directory);
+                desk.changes.push_back(change);
+            }
+            if !enters {
+                continue;
+            }
+            match self.enter(node, &name, desk) {
+                Ok(Some(child)) => {
+                    self.list_later(child, listing.of_new());
+                    if listing.is_first {
+                        self.note_progress(&path)?;
+                    }
+                }
+                Ok(None) if listing.is_of_known => {
+                    if let Some(child) = self.child(node, &name) {
+                        self.list_later(child, listing);
+                    }
+                }
+                Ok(None) => {}
+                Err(error) if listing.is_first && is_limit(&error) => return Err(error.into()),
+                Err(error) => self.fail(node, &name, error, desk),
+            }
+            if listing.is_of_known {
+                found.insert(name);
+            }
+        }
+        if !self.is_in_place(node, desk) {
+            // Perhaps it was another's entries that were found.
+            self.is_astray = true;
+        } else if listing.is_of_known {
+            self.drop_all_but(node, &found, desk);
+        }
+        Ok(())
+    }
+
+    fn note_progress(&mut self, path: &Path) -> io::Result<()> {
+        let Some(Beginning { progress, count, .. }) = &mut self.beginning else {
+            return Ok(());
+        };
+        *count += 1;
+        let so_far = Progress { directories: *count, path };
+        match progress.as_mut().map(|progress| progress(so_far)) {
+            Some(ControlFlow::Break(())) => Err(io::Error::from_raw_os_error(libc::ECANCELED)),
+            _ => Ok(()),
+        }
     }
 
     /// The names in a directory; whether each is a directory, and one to enter.
@@ -250,7 +297,7 @@ impl Tree {
             return Ok(None);
         }
         let (owned, children) = (name.to_owned(), HashMap::new());
-        let node = Node { parent: Some(parent), name: owned, descriptor, children };
+        let node = Node { parent: Some(parent), name: owned, descriptor, children, listing: None };
         let node = self.nodes.insert(node);
         self.adopt(parent, name, node, desk);
         Ok(Some(node))
