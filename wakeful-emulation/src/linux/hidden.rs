@@ -14,8 +14,8 @@ use super::{Errno, Result, check, own};
 /// Where they begin, if the limit of descriptors allows. The kernel's table of descriptors, which fork(2) copies, is as
 /// long as the highest number requires: with this one a fork takes 10 µs more.
 const HIGH: c_int = 4096;
-/// How many numbers are kept in reserve, at most.
-const RESERVED: usize = 32;
+/// How many numbers are kept in reserve, at most: the program cannot have them.
+const RESERVED: usize = 16;
 /// The reserve takes one in so many of the limit.
 const SHARE: usize = 16;
 

@@ -1,5 +1,25 @@
 //! Which errors a system call may fail with, by its manual page, as far as they say nothing of what was asked.
 
+/// The number of an error, as the scenarios say it.
+pub(crate) fn number(name: &str) -> u32 {
+    match name {
+        "EPERM" => 1,
+        "EINTR" => 4,
+        "EIO" => 5,
+        "EAGAIN" => 11,
+        "ENOMEM" => 12,
+        "EBUSY" => 16,
+        "ENODEV" => 19,
+        "EINVAL" => 22,
+        "ENFILE" => 23,
+        "EMFILE" => 24,
+        "ENOSPC" => 28,
+        "ENOSYS" => 38,
+        "ENOBUFS" => 105,
+        _ => 0,
+    }
+}
+
 /// A call's errors; none if it is not made to fail.
 ///
 /// Left out are: memory, whose lack ends a Rust program; what a thread or a process needs to begin and to end; close(2),

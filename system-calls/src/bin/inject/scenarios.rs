@@ -21,6 +21,7 @@ use wakeful_kernel::signal::SignalSet;
 pub(crate) const SURFACED: u8 = 3;
 pub(crate) const SWALLOWED: u8 = 4;
 pub(crate) const LOST: u8 = 5;
+pub(crate) const REFUSED: u8 = 6;
 /// How long to wait for an event, before it is lost.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often a call may fail in a row.
@@ -93,6 +94,7 @@ fn ended(done: thread::Result<Result>) -> ExitCode {
             say(&error);
             match error.is::<Lost>() {
                 true => ExitCode::from(if has_failed { LOST } else { SWALLOWED }),
+                false if error.is::<Refused>() => ExitCode::from(REFUSED),
                 false => ExitCode::FAILURE,
             }
         }
@@ -135,6 +137,19 @@ impl Display for Lost {
 
 impl Error for Lost {}
 
+/// A call that goes on failing: each of its attempts may make the call that fails on a new thread, of which strace counts the
+/// calls anew.
+#[derive(Debug)]
+struct Refused(String);
+
+impl Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} goes on failing", self.0)
+    }
+}
+
+impl Error for Refused {}
+
 /// Makes a call until it succeeds, and says which errors there were.
 fn ask<T, E: Display>(
     what: &str,
@@ -146,7 +161,7 @@ fn ask<T, E: Display>(
             Err(error) => told(what, error),
         }
     }
-    Err(format!("{what} goes on failing").into())
+    Err(Refused(what.to_owned()).into())
 }
 
 /// A poller, and who waits at it.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use wakeful::Backend;
 
-use crate::scenarios::{LOST, SURFACED, SWALLOWED};
+use crate::scenarios::{LOST, REFUSED, SURFACED, SWALLOWED};
 use crate::{OCCURRENCES, Result, errors};
 
 /// Nothing that is right lasts as long.
@@ -54,6 +54,8 @@ pub(crate) enum Outcome {
     NotReached,
     Lost,
     Swallowed,
+    /// A call goes on failing.
+    Refused,
     Hang,
     Panic(String),
 }
@@ -65,6 +67,7 @@ impl fmt::Display for Outcome {
             Outcome::NotReached => f.write_str("not reached"),
             Outcome::Lost => f.write_str("LOST after an error that was told"),
             Outcome::Swallowed => f.write_str("LOST, and no error was told"),
+            Outcome::Refused => f.write_str("GOES ON FAILING, with another error"),
             Outcome::Hang => f.write_str("HANG"),
             Outcome::Panic(said) => write!(f, "ENDED WRONGLY: {said}"),
         }
@@ -167,7 +170,13 @@ impl Injection {
         let trace = format!("trace={call}");
         let inject = format!("inject={call}:error={errno}:when={occurrence}");
         let traced = trial.traced(&["-e", &trace, "-e", &inject])?;
-        let outcome = traced.outcome();
+        let outcome = match traced.outcome() {
+            // It is told as what it is, each time.
+            Outcome::Refused if traced.tells_only(errors::number(errno)) => {
+                Outcome::Right { surfaced: true }
+            }
+            outcome => outcome,
+        };
         let is_reached = traced.log.contains("(INJECTED)");
         Ok(match outcome {
             Outcome::Right { .. } if !is_reached => Outcome::NotReached,
@@ -208,8 +217,15 @@ impl Traced {
             Some(Ok(SURFACED)) => Outcome::Right { surfaced: true },
             Some(Ok(SWALLOWED)) => Outcome::Swallowed,
             Some(Ok(LOST)) => Outcome::Lost,
+            Some(Ok(REFUSED)) => Outcome::Refused,
             _ => Outcome::Panic(format!("{status}: {}", self.said.trim().replace('\n', "; "))),
         }
+    }
+
+    /// Whether all that was told is this error.
+    fn tells_only(&self, errno: u32) -> bool {
+        let errno = format!("(os error {errno})");
+        self.said.lines().filter(|line| line.starts_with("told: ")).all(|it| it.contains(&errno))
     }
 
     /// How often each call is made by one thread at most. The main thread only waits.
