@@ -55,6 +55,11 @@ struct Entry {
     lacks_except: bool,
     /// It is a pipe that nobody reads any more, as the kernel said when its event was to be added.
     end: Option<Identity>,
+    /// The one direction that an end of a pipe is open for: kernels say nothing of the other, not
+    /// even that the pipe has ended.
+    open_for: Option<Filter>,
+    /// The filter for the end alone reports by level, because the end has come.
+    is_end_level: bool,
 }
 
 impl KqueueAdapter {
@@ -97,12 +102,13 @@ impl KqueueAdapter {
         // Not every kernel changes the mode of an event that there is.
         let is_mode_kept =
             before.is_none_or(|before| before.interest.trigger() == interest.trigger());
-        let stays = |it| is_mode_kept && directions(fd, interest).any(|wanted| wanted == it);
+        let wanted = entry.all_directions(fd);
+        let stays = |it| is_mode_kept && wanted.clone().any(|wanted| wanted == it);
         let earlier = before.into_iter().flat_map(|before| before.directions(fd));
         let deletions = earlier.filter(|&it| !stays(it)).map(Change::delete);
         let deletion_count = deletions.clone().count();
-        let additions =
-            directions(fd, interest).map(|it| Change::add(it, mode(it, interest), generation));
+        let first = *entry;
+        let additions = wanted.clone().map(|it| Change::add(it, first.mode(it), generation));
         // What the system has not got is refused before anything is changed.
         let mut changes = [const { None }; 6];
         for (place, change) in changes.iter_mut().zip(deletions.chain(additions)) {
@@ -151,9 +157,7 @@ impl KqueueAdapter {
         };
         if before.is_none() {
             // All or nothing: one direction may have been added.
-            let _ = self
-                .kqueue
-                .apply(directions(fd, interest).filter_map(|it| Change::delete(it).ok()));
+            let _ = self.kqueue.apply(wanted.filter_map(|it| Change::delete(it).ok()));
         }
         Err(match errno {
             // What cannot be waited for, as epoll says it.
@@ -168,7 +172,7 @@ impl KqueueAdapter {
     /// Takes over what the kernel has found; answers whether a waker woke.
     fn take(&self, found: &[kqueue::Event], events: &mut Vec<Event>) -> bool {
         let mut woken = false;
-        let table = self.table();
+        let mut table = self.table();
         // Where the event of each descriptor is that may have another.
         let mut places = HashMap::new();
         let mut filters = found.iter().map(kqueue::Event::raw_filter);
@@ -212,10 +216,16 @@ impl KqueueAdapter {
                 None => readiness(event, entry),
             };
             let Some(ready) = ready else {
+                if let Some(entry) = table.entries.get_mut(&fd).filter(|it| it.is_end_level) {
+                    // The end is over, as of a FIFO that is open at its other end again.
+                    entry.is_end_level = false;
+                    self.set_mode_of_end(fd, entry, Mode::Clear);
+                }
                 continue;
             };
-            if is_of_end(event.filter(), entry.interest) {
-                self.after_an_end(fd, entry);
+            if entry.is_of_end(event.filter()) {
+                let entry = table.entries.get_mut(&fd);
+                entry.into_iter().for_each(|entry| self.after_an_end(fd, entry));
             }
             if let Some(place) = place.and_then(|at: usize| events.get_mut(at)) {
                 *place = Event::new(place.readiness() | ready, place.token());
@@ -261,23 +271,37 @@ impl KqueueAdapter {
 
     /// Reports an end as often as the trigger wants. A filter for the end alone is an edge to the
     /// kernel until the end has come, so that other changes are not reported again and again.
-    fn after_an_end(&self, fd: RawFd, entry: Entry) {
-        let all = || entry.directions(fd);
-        let _ = match entry.interest.trigger() {
-            Trigger::Edge => Ok(()),
-            Trigger::Level => self.kqueue.apply(
-                all()
-                    .filter(|it| is_of_end(Some(it.filter()), entry.interest))
-                    .flat_map(|it| {
-                        [Change::delete(it), Change::add(it, Mode::Level, entry.generation)]
-                    })
-                    .flatten(),
-            ),
-            Trigger::Oneshot | Trigger::EdgeOneshot => {
-                let silent = all().filter_map(|it| Change::disable(it, entry.generation).ok());
-                self.kqueue.apply(silent)
+    fn after_an_end(&self, fd: RawFd, entry: &mut Entry) {
+        match entry.interest.trigger() {
+            Trigger::Edge => {}
+            Trigger::Level if entry.is_end_level => {}
+            Trigger::Level => {
+                entry.is_end_level = true;
+                self.set_mode_of_end(fd, entry, Mode::Level);
             }
+            Trigger::Oneshot | Trigger::EdgeOneshot => {
+                let all = entry.directions(fd);
+                let silent = all.filter_map(|it| Change::disable(it, entry.generation).ok());
+                let _ = self.kqueue.apply(silent);
+            }
+        }
+    }
+
+    fn set_mode_of_end(&self, fd: RawFd, entry: &mut Entry, mode: Mode) {
+        let of_end = entry.directions(fd).filter(|it| entry.is_of_end(Some(it.filter())));
+        let changes =
+            of_end.flat_map(|it| [Change::delete(it), Change::add(it, mode, entry.generation)]);
+        let Err(error) = self.kqueue.apply(changes.flatten()) else {
+            return;
         };
+        // Any other refusal is of what went with its descriptor.
+        let errnos = error.errors().iter().map(|error| error.io_error().raw_os_error());
+        if let Some(end) = errnos.filter_map(|errno| ended::refused(fd, errno)).next() {
+            (entry.end, entry.lacks_write) = (Some(end), true);
+            let trigger = entry.interest.trigger();
+            // For want of memory it fails, and the next registration reports.
+            let _ = ended::report(&self.kqueue, fd, trigger, entry.generation);
+        }
     }
 }
 
@@ -294,7 +318,7 @@ impl Adapter for KqueueAdapter {
             table.entries.remove(&fd);
             self.forget_end(fd, entry);
         }
-        let mut entry = table.entry(token, interest);
+        let mut entry = table.entry(fd, token, interest);
         self.set(fd, &mut entry, None)?;
         table.entries.insert(fd, entry);
         Ok(())
@@ -303,7 +327,7 @@ impl Adapter for KqueueAdapter {
     fn reregister(&self, fd: RawFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut table = self.table();
         let before = *table.entries.get(&fd).ok_or_else(|| missing(fd))?;
-        let mut entry = table.entry(token, interest);
+        let mut entry = table.entry(fd, token, interest);
         self.forget_end(fd, before);
         self.set(fd, &mut entry, Some(before))?;
         table.entries.insert(fd, entry);
@@ -390,10 +414,19 @@ impl Adapter for KqueueAdapter {
 }
 
 impl Table {
-    fn entry(&mut self, token: Token, interest: Interest) -> Entry {
+    fn entry(&mut self, fd: RawFd, token: Token, interest: Interest) -> Entry {
         self.next = self.next.wrapping_add(1);
-        let (lacks_write, lacks_except) = (false, false);
-        Entry { token, interest, generation: self.next, lacks_write, lacks_except, end: None }
+        let is_both = interest.is_readable() && interest.is_writable();
+        Entry {
+            token,
+            interest,
+            generation: self.next,
+            lacks_write: false,
+            lacks_except: false,
+            end: None,
+            open_for: if is_both { None } else { open_direction(fd) },
+            is_end_level: false,
+        }
     }
 }
 
@@ -409,12 +442,68 @@ impl Entry {
 
     /// The events that the kernel has of it.
     fn directions(&self, fd: RawFd) -> impl Iterator<Item = Direction> + Clone + use<> {
-        let Entry { interest, lacks_write, lacks_except, .. } = *self;
-        directions(fd, interest).filter(move |it| match it.filter() {
+        let Entry { lacks_write, lacks_except, .. } = *self;
+        self.all_directions(fd).filter(move |it| match it.filter() {
             Filter::Write => !lacks_write,
             Filter::Except => !lacks_except,
             _ => true,
         })
+    }
+
+    /// The events that its interest waits for.
+    fn all_directions(&self, fd: RawFd) -> impl Iterator<Item = Direction> + Clone + use<> {
+        let interest = self.interest;
+        let read = interest.is_readable().then(|| Direction::Read(Read::from_raw(fd)));
+        let write = interest.is_writable().then(|| Direction::Write(Write::from_raw(fd)));
+        // Where it cannot be told it is left out, unless nothing else is waited for.
+        let can_tell = System::CURRENT.number_of(Filter::Except).is_some()
+            || !(interest.is_readable() || interest.is_writable());
+        let except =
+            (interest.is_priority() && can_tell).then(|| Direction::Except(Except::from_raw(fd)));
+        let end = self.filter_of_end().map(|filter| match filter {
+            Filter::Write => Direction::Write(Write::from_raw(fd)),
+            // There is never as much to read, but the kernel reports the end all the same.
+            _ => Direction::Read(Read::from_raw(fd).low_water(usize::MAX)),
+        });
+        [read, write, except, end].into_iter().flatten()
+    }
+
+    /// The filter that waits for the end alone, if no other one hears of it.
+    fn filter_of_end(&self) -> Option<Filter> {
+        let (reads, writes) = (self.interest.is_readable(), self.interest.is_writable());
+        match self.open_for {
+            Some(Filter::Write) => (!writes).then_some(Filter::Write),
+            Some(_) => (!reads).then_some(Filter::Read),
+            None => (!reads && !writes).then_some(Filter::Read),
+        }
+    }
+
+    /// Whether a filter waits for the end alone.
+    fn is_of_end(&self, filter: Option<Filter>) -> bool {
+        filter.is_some() && filter == self.filter_of_end()
+    }
+
+    fn mode(&self, direction: Direction) -> Mode {
+        match self.interest.trigger() {
+            _ if self.is_of_end(Some(direction.filter())) => Mode::Clear,
+            Trigger::Edge => Mode::Clear,
+            Trigger::Level => Mode::Level,
+            // Armed while it is ready it reports in either way, and once; and not every kernel has
+            // both flags.
+            Trigger::Oneshot | Trigger::EdgeOneshot => Mode::Dispatch,
+        }
+    }
+}
+
+/// Returns the one direction that an end of a pipe is open for.
+fn open_direction(fd: RawFd) -> Option<Filter> {
+    if !Identity::of(fd).is_ok_and(|identity| identity.is_pipe()) {
+        return None;
+    }
+    match AccessMode::of(fd) {
+        Ok(AccessMode::ReadOnly) => Some(Filter::Read),
+        Ok(AccessMode::WriteOnly) => Some(Filter::Write),
+        _ => None,
     }
 }
 
@@ -427,7 +516,7 @@ fn missing(fd: RawFd) -> io::Error {
 /// Returns what an event says; `None` if that is nothing to an interest that waits for the end
 /// alone.
 fn readiness(event: &kqueue::Event, entry: Entry) -> Option<Readiness> {
-    if is_of_end(event.filter(), entry.interest) {
+    if entry.is_of_end(event.filter()) {
         return errors_of(event, entry.interest);
     }
     let ready = match event.filter() {
@@ -464,40 +553,13 @@ fn end_of_pipe(fd: RawFd, interest: Interest, ready: Readiness) -> Readiness {
     match AccessMode::of(fd) {
         // The write filter of a reading end has nothing to say but that, and the other way round.
         Ok(AccessMode::ReadOnly) => (ready - Readiness::OUT) | Readiness::HUP,
-        Ok(AccessMode::WriteOnly) => (ready - Readiness::IN) | Readiness::ERR,
+        Ok(AccessMode::WriteOnly) if interest.is_writable() => {
+            (ready - Readiness::IN) | Readiness::ERR
+        }
+        Ok(AccessMode::WriteOnly) => Readiness::ERR,
         // Either end, where pipes go both ways: a writing end is not registered for reading.
         _ if ready == Readiness::OUT && !interest.is_readable() => ready | Readiness::ERR,
         _ => ready | Readiness::HUP,
-    }
-}
-
-/// What of a descriptor an interest waits for.
-fn directions(fd: RawFd, interest: Interest) -> impl Iterator<Item = Direction> + Clone {
-    let read = interest.is_readable().then(|| Direction::Read(Read::from_raw(fd)));
-    let write = interest.is_writable().then(|| Direction::Write(Write::from_raw(fd)));
-    // Where it cannot be told it is left out, unless nothing else is waited for.
-    let can_tell = System::CURRENT.number_of(Filter::Except).is_some()
-        || !(interest.is_readable() || interest.is_writable());
-    let except =
-        (interest.is_priority() && can_tell).then(|| Direction::Except(Except::from_raw(fd)));
-    // There is never as much to read, but the kernel reports the end all the same.
-    let end = (!interest.is_readable() && !interest.is_writable())
-        .then(|| Direction::Read(Read::from_raw(fd).low_water(usize::MAX)));
-    [read, write, except, end].into_iter().flatten()
-}
-
-/// Whether a filter waits for the end alone.
-fn is_of_end(filter: Option<Filter>, interest: Interest) -> bool {
-    filter == Some(Filter::Read) && !interest.is_readable()
-}
-
-fn mode(direction: Direction, interest: Interest) -> Mode {
-    match interest.trigger() {
-        _ if is_of_end(Some(direction.filter()), interest) => Mode::Clear,
-        Trigger::Edge => Mode::Clear,
-        Trigger::Level => Mode::Level,
-        // Armed while it is ready it reports in either way, and once; and not every kernel has both flags.
-        Trigger::Oneshot | Trigger::EdgeOneshot => Mode::Dispatch,
     }
 }
 
@@ -508,7 +570,9 @@ fn errors_of(event: &kqueue::Event, interest: Interest) -> Option<Readiness> {
     } else {
         // With less to read than its mark it has come for a pending error. macOS lowers the mark to
         // the size of the socket's buffer.
-        let pending = if event.data() == 0 { Readiness::ERR } else { Readiness::empty() };
+        let is_read = event.filter() == Some(Filter::Read);
+        let pending =
+            if is_read && event.data() == 0 { Readiness::ERR } else { Readiness::empty() };
         pending | errors_found_by_poll(event.ident() as RawFd)
     };
     let errors = errors & (Readiness::ERR | Readiness::HUP);
