@@ -37,6 +37,7 @@
 #[macro_use]
 mod error;
 mod fork;
+mod leaking_mutex;
 
 pub mod descriptor;
 pub mod file;

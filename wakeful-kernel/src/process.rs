@@ -4,6 +4,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use crate::error::check;
+pub use crate::leaking_mutex::LeakingMutex;
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 

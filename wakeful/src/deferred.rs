@@ -8,10 +8,11 @@
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use crate::backend::{Adapter, Selected};
 use crate::{Interest, Token, Trigger};
+use wakeful_kernel::process::LeakingMutex;
 
 /// Changes of descriptors with higher numbers are not put off, so that the table of them stays small.
 const MOST: usize = 1 << 20;
@@ -26,7 +27,7 @@ pub(crate) struct Deferred {
     pending: AtomicBool,
     /// Somebody else may be asleep on the poller's descriptor.
     lent: AtomicBool,
-    changes: Mutex<Changes>,
+    changes: LeakingMutex<Changes>,
 }
 
 #[derive(Debug, Default)]

@@ -4,9 +4,9 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ExitStatus};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
-use wakeful_kernel::process::{self, Generation};
+use wakeful_kernel::process::{self, Generation, LeakingMutex};
 use wakeful_kernel::signal_counter::SignalCounter;
 
 use crate::SourceError;
@@ -66,7 +66,7 @@ pub enum Outcome {
 pub struct Exit {
     inner: IoSource<Ending>,
     pid: u32,
-    progress: Mutex<Progress>,
+    progress: LeakingMutex<Progress>,
     /// A forked child has a copy, perhaps locked by another thread of its parent, whose child it waits for.
     generation: Generation,
 }
@@ -124,7 +124,7 @@ impl Exit {
             Ok((ending, outcome)) => Ok(Exit {
                 inner: IoSource::new(ending),
                 pid: child.id(),
-                progress: Mutex::new(Progress { child: Some(child), outcome }),
+                progress: LeakingMutex::new(Progress { child: Some(child), outcome }),
                 generation: Generation::current(),
             }),
             Err(error) => Err(SourceError::new(child, error)),
@@ -190,7 +190,7 @@ impl Exit {
                  child, and take it over with Exit::new",
             )
         })?;
-        let progress = Mutex::new(Progress { child: None, outcome: None });
+        let progress = LeakingMutex::new(Progress { child: None, outcome: None });
         let generation = Generation::current();
         Ok(Exit { inner: IoSource::new(Ending::Process(process)), pid, progress, generation })
     }

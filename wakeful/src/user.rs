@@ -11,9 +11,9 @@ use std::io;
 use std::iter::FusedIterator;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use wakeful_kernel::process::Generation;
+use wakeful_kernel::process::{Generation, LeakingMutex};
 
 use crate::event::source_by_descriptor;
 use crate::io_source::IoSource;
@@ -64,7 +64,7 @@ pub struct Sender<T> {
 }
 
 struct Shared<T> {
-    queue: Mutex<Queue<T>>,
+    queue: LeakingMutex<Queue<T>>,
     capacity: usize,
     /// A forked child has a copy, perhaps locked by another thread of its parent.
     generation: Generation,
@@ -111,7 +111,7 @@ impl<T> Events<T> {
             bell: Some(Arc::clone(&bell)),
         };
         let generation = Generation::current();
-        let shared = Arc::new(Shared { queue: Mutex::new(queue), capacity, generation });
+        let shared = Arc::new(Shared { queue: LeakingMutex::new(queue), capacity, generation });
         Ok(Events { inner: IoSource::new(bell), shared })
     }
 

@@ -10,12 +10,13 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use wakeful_kernel::descriptor::Identity;
 use wakeful_kernel::event_port::{EventPort, EventSource, PollEvents, RawEvent};
 use wakeful_kernel::poll::{PollFd, poll};
+use wakeful_kernel::process::LeakingMutex;
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
@@ -28,9 +29,9 @@ use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 pub(crate) struct EventPortAdapter {
     node: Node,
     port: EventPort,
-    state: Mutex<State>,
+    state: LeakingMutex<State>,
     /// What the kernel fills, reused from wait to wait; locked for the length of a wait.
-    found: Mutex<Vec<RawEvent>>,
+    found: LeakingMutex<Vec<RawEvent>>,
     /// How many wake-ups are queued, or about to be.
     wakes: AtomicUsize,
     /// Somebody waits for the port itself, so that it must be readable between waits, too.
@@ -60,13 +61,13 @@ impl EventPortAdapter {
         Ok(Arc::new_cyclic(|itself| EventPortAdapter {
             node: Node::new(port.as_raw_fd()),
             port,
-            state: Mutex::new(State {
+            state: LeakingMutex::new(State {
                 table: Table::new(None),
                 reported: Vec::new(),
                 untold: Vec::new(),
                 is_waiting: false,
             }),
-            found: Mutex::default(),
+            found: LeakingMutex::default(),
             wakes: AtomicUsize::new(0),
             is_lent: AtomicBool::new(false),
             itself: itself.clone(),

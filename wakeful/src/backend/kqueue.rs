@@ -17,6 +17,7 @@ use wakeful_kernel::descriptor::{AccessMode, Identity};
 use wakeful_kernel::kqueue::filter::{Direction, Except, Read, Write};
 use wakeful_kernel::kqueue::{self, Change, ChangeError, Filter, Kqueue, Mode, System};
 use wakeful_kernel::poll::{PollFd, poll};
+use wakeful_kernel::process::LeakingMutex;
 use wakeful_kernel::readiness::Readiness;
 
 use self::wake::Wake;
@@ -27,9 +28,9 @@ use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token, Trigger};
 #[derive(Debug)]
 pub(crate) struct KqueueAdapter {
     kqueue: Kqueue,
-    table: Mutex<Table>,
+    table: LeakingMutex<Table>,
     /// What the kernel fills, reused from wait to wait; locked for the length of a wait.
-    found: Mutex<Vec<kqueue::Event>>,
+    found: LeakingMutex<Vec<kqueue::Event>>,
     wake: OnceLock<Wake>,
     creation: Mutex<()>,
     /// Somebody else may be asleep on the descriptor.
@@ -66,8 +67,8 @@ impl KqueueAdapter {
     pub(super) fn new() -> io::Result<KqueueAdapter> {
         Ok(KqueueAdapter {
             kqueue: Kqueue::new()?,
-            table: Mutex::default(),
-            found: Mutex::default(),
+            table: LeakingMutex::default(),
+            found: LeakingMutex::default(),
             wake: OnceLock::new(),
             creation: Mutex::default(),
             is_lent: AtomicBool::new(false),

@@ -12,14 +12,14 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, MutexGuard, PoisonError, Weak};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 use wakeful_kernel::descriptor::{Identity, into_high_number};
 use wakeful_kernel::pipe::pipe;
 use wakeful_kernel::poll::{PollFd, RESOLUTION, poll};
-use wakeful_kernel::process;
+use wakeful_kernel::process::{self, LeakingMutex};
 use wakeful_kernel::readiness::Readiness;
 
 use super::Adapter;
@@ -30,11 +30,11 @@ use crate::rearm::{self, Cause, Direction, Enrolment, Rearm};
 use crate::{Backend, Capabilities, EdgeRule, Interest, Support, Token};
 
 pub(crate) struct PollAdapter {
-    state: Mutex<State>,
+    state: LeakingMutex<State>,
     /// A call of poll(2) has returned that was interrupted for the sake of [`State::releasing`].
     released: Condvar,
     /// What the kernel is handed, reused from wait to wait; locked for the length of a wait.
-    snapshot: Mutex<Snapshot>,
+    snapshot: LeakingMutex<Snapshot>,
     /// A waker woke, as opposed to: the table changed under a wait.
     woken: AtomicBool,
     node: Node,
@@ -77,9 +77,9 @@ impl PollAdapter {
         let table = Table::new(Some(identity));
         let state = State { table, call: None, releasing: 0, calls: 0 };
         Ok(Arc::new_cyclic(|itself| PollAdapter {
-            state: Mutex::new(state),
+            state: LeakingMutex::new(state),
             released: Condvar::new(),
-            snapshot: Mutex::default(),
+            snapshot: LeakingMutex::default(),
             woken: AtomicBool::new(false),
             node: Node::new(interrupt.reader.as_raw_fd()),
             interrupt,

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use slab::Slab;
 use wakeful_kernel::file::{
     Completed, Key, Keys, Operation, Output, Reason, Rejected, RejectedChain,
 };
-use wakeful_kernel::process;
+use wakeful_kernel::process::{self, LeakingMutex};
 
 /// Operations of which each begins when the one before has ended well.
 pub(crate) type Chain = VecDeque<(Key, Operation)>;
@@ -59,7 +59,7 @@ pub(crate) struct Carried<T, C> {
     carrier: C,
     depth: usize,
     forks: u32,
-    table: Mutex<Table<T>>,
+    table: LeakingMutex<Table<T>>,
 }
 
 #[derive(Debug)]
@@ -73,7 +73,7 @@ struct Table<T> {
 impl<T, C: Carrier> Carried<T, C> {
     pub(crate) fn new(depth: usize, carrier: C) -> Carried<T, C> {
         let table = Table { users: Slab::new(), keys: Keys::default(), held: Vec::new() };
-        Carried { carrier, depth, forks: process::forks(), table: Mutex::new(table) }
+        Carried { carrier, depth, forks: process::forks(), table: LeakingMutex::new(table) }
     }
 
     /// # Errors

@@ -6,12 +6,12 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use wakeful_kernel::file::{Key, Operation, Output, perform};
-use wakeful_kernel::process;
+use wakeful_kernel::process::{self, LeakingMutex};
 
 use super::carried::{Carrier, Chain, Ended};
 use super::workers;
@@ -53,7 +53,7 @@ pub(super) struct Desk {
     id: u64,
     notifier: Arc<dyn Notify>,
     /// Locked after the lock of the threads, if both are.
-    done: Mutex<Done>,
+    done: LeakingMutex<Done>,
 }
 
 #[derive(Default)]
@@ -93,7 +93,7 @@ impl<N: Notify> Pool<N> {
         let desk = Desk {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             notifier: Arc::clone(&notifier) as Arc<dyn Notify>,
-            done: Mutex::default(),
+            done: LeakingMutex::default(),
         };
         Pool { notifier, desk: Arc::new(desk), forks: process::forks() }
     }

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::operation_queue::OperationQueue;
 use crate::file::{
     Backend, Capabilities, Carried, Carrier, Chain, Completed, Ended, FixedBuffers, Key, Notify,
     Operation, Pool, Rejected, RejectedChain,
 };
+use wakeful_kernel::process::LeakingMutex;
 
 #[derive(Debug)]
 pub(crate) enum Files<T> {
@@ -64,7 +65,7 @@ pub(crate) struct Aio {
     // First: what it does for us is told through the queue.
     pool: Pool<OperationQueue>,
     queue: Arc<OperationQueue>,
-    progress: Mutex<Progress>,
+    progress: LeakingMutex<Progress>,
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +84,7 @@ impl Aio {
         };
         let queue = Arc::new(queue);
         let pool = Pool::with(Arc::clone(&queue));
-        Ok(Some(Aio { pool, queue, progress: Mutex::default() }))
+        Ok(Some(Aio { pool, queue, progress: LeakingMutex::default() }))
     }
 
     fn progress(&self) -> std::sync::MutexGuard<'_, Progress> {

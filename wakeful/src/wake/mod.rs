@@ -11,7 +11,7 @@ mod sleep;
 mod wakers;
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{MutexGuard, OnceLock, PoisonError};
 
 pub(crate) use sleep::{Duties, Sleep, Woken};
 pub(crate) use wakers::{WakerKey, Wakers};
@@ -19,12 +19,13 @@ pub(crate) use wakers::{WakerKey, Wakers};
 use crate::Token;
 use crate::event::{Event, Readiness};
 use crate::sync::{AtomicBool, Ordering};
+use wakeful_kernel::process::LeakingMutex;
 
 /// All that the wakers of one poller share with it.
 #[derive(Debug, Default)]
 pub(crate) struct Wake {
     pub(crate) sleep: Sleep,
-    wakers: Mutex<Wakers>,
+    wakers: LeakingMutex<Wakers>,
     /// The token of the first waker.
     first: OnceLock<Token>,
     /// A wake-up may reach the kernel that the poller cannot foresee.

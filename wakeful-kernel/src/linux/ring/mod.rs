@@ -3,7 +3,7 @@ use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use io_uring::squeue::{Entry, Flags};
 use slab::Slab;
 
 use crate::file::{Completed, FixedBuffers, Key, Keys, Operation, Reason, Rejected, RejectedChain};
-use crate::process;
+use crate::process::{self, LeakingMutex};
 
 mod entry;
 mod leftover;
@@ -79,7 +79,7 @@ pub struct Ring<U> {
     /// In a forked child it is the parent's, with a lock that nobody may ever open.
     forks: u32,
     /// Taken out when it is dropped, and only then.
-    core: ManuallyDrop<Mutex<Core<U>>>,
+    core: ManuallyDrop<LeakingMutex<Core<U>>>,
 }
 
 /// What outlives the ring while something is under way.
@@ -146,7 +146,7 @@ impl<U> Ring<U> {
             fd: core.uring.as_raw_fd(),
             depth,
             forks: core.forks,
-            core: ManuallyDrop::new(Mutex::new(core)),
+            core: ManuallyDrop::new(LeakingMutex::new(core)),
         })
     }
 
@@ -481,6 +481,10 @@ impl<U> Core<U> {
 
 impl<U> Drop for Ring<U> {
     fn drop(&mut self) {
+        // In a forked child another thread of the parent may have been at work on it.
+        if !self.core.is_intact() {
+            return;
+        }
         // SAFETY: the ring is gone after this, so nobody uses it again.
         let core = unsafe { ManuallyDrop::take(&mut self.core) };
         leftover::wait_for(core.into_inner().unwrap_or_else(PoisonError::into_inner));

@@ -13,13 +13,14 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use self::path::PathWatch;
 use self::tree::Tree;
 use super::teller::Teller;
 use crate::platform::way;
 use crate::watch::{Change, Kind, STEP, Watch, WatchId};
+use wakeful_kernel::process::LeakingMutex;
 
 /// How many events are taken at once, and so seen together: what belongs to one rename, for example.
 pub(super) const BATCH: usize = 256;
@@ -42,7 +43,7 @@ bitflags::bitflags! {
 
 pub(crate) struct Watches {
     teller: Teller,
-    state: Mutex<State>,
+    state: LeakingMutex<State>,
 }
 
 #[derive(Default)]
@@ -107,7 +108,7 @@ struct Desk<'state> {
 
 impl Watches {
     pub(crate) fn new() -> io::Result<Watches> {
-        Ok(Watches { teller: Teller::new()?, state: Mutex::default() })
+        Ok(Watches { teller: Teller::new()?, state: LeakingMutex::default() })
     }
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {

@@ -13,9 +13,10 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{MutexGuard, PoisonError};
 
 use wakeful_kernel::linux::{self, AddWatchError, Inotify, WatchDescriptor, WatchFlags};
+use wakeful_kernel::process::LeakingMutex;
 
 use self::path::PathWatch;
 use self::tree::Tree;
@@ -28,7 +29,7 @@ const BUFFER: usize = 1 << 13;
 
 pub(crate) struct Watches {
     inotify: Inotify,
-    state: Mutex<State>,
+    state: LeakingMutex<State>,
 }
 
 #[derive(Default)]
@@ -91,7 +92,7 @@ impl Watches {
         let advice = "look at the files from time to time";
         let inotify = Inotify::new();
         let inotify = inotify.map_err(|error| refused("inotify_init1(2)", error, advice))?;
-        Ok(Watches { inotify, state: Mutex::default() })
+        Ok(Watches { inotify, state: LeakingMutex::default() })
     }
 
     pub(crate) fn add(&self, watch: Watch) -> io::Result<WatchId> {
