@@ -1,9 +1,12 @@
+mod builder;
+
 use std::fmt;
 use std::io;
 use std::mem;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
+pub use self::builder::Builder;
 #[cfg(doc)]
 use crate::Waker;
 use crate::backend::{Adapter, Selected};
@@ -11,7 +14,7 @@ use crate::event::source_by_descriptor;
 use crate::registry::Shared;
 use crate::time::Timers;
 use crate::wake::{Duties, Woken};
-use crate::{Backend, Capabilities, Events, Registry, backend};
+use crate::{Capabilities, Events, Registry};
 
 /// Waits for events.
 ///
@@ -95,6 +98,12 @@ struct Memory {
 }
 
 impl Poll {
+    fn on(adapter: Selected) -> Poll {
+        // Asleep, as `Sleep` begins: the first waker may come during the first wait.
+        let registry = Registry::new(Shared::new(adapter));
+        Poll { registry, memory: Memory::new(), timers: Timers::default() }
+    }
+
     /// A poller on the platform's best backend; where a sandbox refuses that, on the next one.
     ///
     /// With the feature `backend-from-env` and `WAKEFUL_BACKEND` set in the environment, on that one.
@@ -108,7 +117,7 @@ impl Poll {
 
     /// For a poller on a backend of the caller's choice.
     pub fn builder() -> Builder {
-        Builder { backend: None, kernel_edges: false }
+        Builder::new()
     }
 
     /// The registry with which sources are registered.
@@ -302,6 +311,10 @@ enum End {
 }
 
 impl Memory {
+    fn new() -> Memory {
+        Memory { wakers_first: true, timers_first: true, late: 0, has_intruders: false }
+    }
+
     /// Waits, and goes on waiting if that ended in vain.
     fn wait(
         &mut self,
@@ -455,102 +468,5 @@ source_by_descriptor!([] Poll, AsRawFd::as_raw_fd);
 impl fmt::Debug for Poll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poll").field("registry", &self.registry).finish_non_exhaustive()
-    }
-}
-
-/// Builds a [`Poll`].
-///
-/// ```
-/// use wakeful::{Backend, Poll};
-///
-/// let poll = Poll::builder().backend(Backend::Poll).build()?;
-/// assert_eq!(poll.capabilities().backend, Backend::Poll);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Clone, Debug)]
-pub struct Builder {
-    backend: Option<Backend>,
-    kernel_edges: bool,
-}
-
-impl Builder {
-    /// Takes this backend, whatever the environment says.
-    #[must_use]
-    pub fn backend(mut self, backend: Backend) -> Builder {
-        self.backend = Some(backend);
-        self
-    }
-
-    /// Prefers a backend whose kernel reports the edges of bare descriptors itself to the system's best:
-    /// epoll to event ports on illumos. A backend that is asked for, here or by the environment, goes
-    /// before.
-    ///
-    /// For programs that expect of a bare descriptor ([`SourceFd`](crate::unix::SourceFd)) what epoll
-    /// and kqueue do: another edge once it was drained, without a call.
-    #[must_use]
-    pub fn kernel_edges(mut self) -> Builder {
-        self.kernel_edges = true;
-        self
-    }
-
-    /// Creates the poller.
-    ///
-    /// # Errors
-    ///
-    /// `EMFILE`, `ENFILE`, `ENOMEM`; [`Unsupported`](io::ErrorKind::Unsupported): the backend is not in
-    /// this build; `InvalidInput` if `WAKEFUL_BACKEND` counts and names no backend.
-    pub fn build(self) -> io::Result<Poll> {
-        let adapter = match self.backend {
-            Some(backend) => backend::create(backend)?,
-            None => match default_backend()? {
-                Some(backend) => backend::create(backend)?,
-                None => best(self.kernel_edges)?,
-            },
-        };
-        let shared = Shared::new(adapter);
-        // Asleep, as `Sleep` begins: the first waker may come during the first wait.
-        let memory =
-            Memory { wakers_first: true, timers_first: true, late: 0, has_intruders: false };
-        Ok(Poll { registry: Registry::new(shared), memory, timers: Timers::default() })
-    }
-}
-
-#[cfg(any(feature = "backend-from-env", wakeful_backend_from_env))]
-fn default_backend() -> io::Result<Option<Backend>> {
-    let Some(name) = std::env::var_os("WAKEFUL_BACKEND") else {
-        return Ok(None);
-    };
-    name.to_string_lossy().parse().map(Some).map_err(|error| {
-        io::Error::new(io::ErrorKind::InvalidInput, format!("WAKEFUL_BACKEND: {error}"))
-    })
-}
-
-#[cfg(not(any(feature = "backend-from-env", wakeful_backend_from_env)))]
-fn default_backend() -> io::Result<Option<Backend>> {
-    Ok(None)
-}
-
-/// Creates the platform's best backend, or the next one if a sandbox refuses that.
-fn best(kernel_edges: bool) -> io::Result<Selected> {
-    let is_refused = |error: &io::Error| {
-        matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM | libc::EACCES))
-    };
-    let first = best_backend(kernel_edges);
-    match backend::create(first) {
-        Err(error) if is_refused(&error) => {
-            let mut others = Backend::available().iter().filter(|&&other| other != first);
-            others.find_map(|&other| backend::create(other).ok()).ok_or(error)
-        }
-        result => result,
-    }
-}
-
-/// The emulations, which come last, are not taken for the sake of their edges.
-fn best_backend(kernel_edges: bool) -> Backend {
-    let best = Backend::available()[0];
-    let own = Backend::available().iter().take_while(|&&backend| backend != Backend::Poll);
-    match own.copied().find(|&backend| backend::has_kernel_edges(backend)) {
-        Some(backend) if kernel_edges => backend,
-        _ => best,
     }
 }

@@ -4,6 +4,8 @@
 //! is two events to it, the second of which has to be kept silent.
 
 mod ended;
+mod entry;
+mod readiness;
 mod wake;
 
 use std::collections::HashMap;
@@ -13,13 +15,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use wakeful_kernel::descriptor::{AccessMode, Identity};
-use wakeful_kernel::kqueue::filter::{Direction, Except, Read, Write};
+use wakeful_kernel::descriptor::Identity;
+use wakeful_kernel::kqueue::filter::Write;
 use wakeful_kernel::kqueue::{self, Change, ChangeError, Filter, Kqueue, Mode, System};
-use wakeful_kernel::poll::{PollFd, poll};
 use wakeful_kernel::process::LeakingMutex;
 use wakeful_kernel::readiness::Readiness;
 
+use self::entry::{Entry, Table};
+use self::readiness::{end_of_pipe, readiness};
 use self::wake::Wake;
 use super::Adapter;
 use crate::event::Event;
@@ -35,32 +38,6 @@ pub(crate) struct KqueueAdapter {
     creation: Mutex<()>,
     /// Somebody else may be asleep on the descriptor.
     is_lent: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Table {
-    entries: HashMap<RawFd, Entry>,
-    /// The generation of the next registration.
-    next: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    token: Token,
-    interest: Interest,
-    /// What the kernel's events come with. None is used again, so that those of an earlier registration, which
-    /// another thread has fetched already, are told from those of this.
-    generation: usize,
-    /// The kernel has no such event of this descriptor: of a kqueue, for example, which is never writable.
-    lacks_write: bool,
-    lacks_except: bool,
-    /// It is a pipe that nobody reads any more, as the kernel said when its event was to be added.
-    end: Option<Identity>,
-    /// The one direction that an end of a pipe is open for: kernels say nothing of the other, not
-    /// even that the pipe has ended.
-    open_for: Option<Filter>,
-    /// The filter for the end alone reports by level, because the end has come.
-    is_end_level: bool,
 }
 
 impl KqueueAdapter {
@@ -414,174 +391,8 @@ impl Adapter for KqueueAdapter {
     }
 }
 
-impl Table {
-    fn entry(&mut self, fd: RawFd, token: Token, interest: Interest) -> Entry {
-        self.next = self.next.wrapping_add(1);
-        let is_both = interest.is_readable() && interest.is_writable();
-        Entry {
-            token,
-            interest,
-            generation: self.next,
-            lacks_write: false,
-            lacks_except: false,
-            end: None,
-            open_for: if is_both { None } else { open_direction(fd) },
-            is_end_level: false,
-        }
-    }
-}
-
-impl Entry {
-    fn is_oneshot(&self) -> bool {
-        matches!(self.interest.trigger(), Trigger::Oneshot | Trigger::EdgeOneshot)
-    }
-
-    /// Whether the number still is that of the pipe that nobody reads any more.
-    fn is_at_its_end(&self, fd: RawFd) -> bool {
-        self.end.is_some() && Identity::of(fd).ok() == self.end
-    }
-
-    /// The events that the kernel has of it.
-    fn directions(&self, fd: RawFd) -> impl Iterator<Item = Direction> + Clone + use<> {
-        let Entry { lacks_write, lacks_except, .. } = *self;
-        self.all_directions(fd).filter(move |it| match it.filter() {
-            Filter::Write => !lacks_write,
-            Filter::Except => !lacks_except,
-            _ => true,
-        })
-    }
-
-    /// The events that its interest waits for.
-    fn all_directions(&self, fd: RawFd) -> impl Iterator<Item = Direction> + Clone + use<> {
-        let interest = self.interest;
-        let read = interest.is_readable().then(|| Direction::Read(Read::from_raw(fd)));
-        let write = interest.is_writable().then(|| Direction::Write(Write::from_raw(fd)));
-        // Where it cannot be told it is left out, unless nothing else is waited for.
-        let can_tell = System::CURRENT.number_of(Filter::Except).is_some()
-            || !(interest.is_readable() || interest.is_writable());
-        let except =
-            (interest.is_priority() && can_tell).then(|| Direction::Except(Except::from_raw(fd)));
-        let end = self.filter_of_end().map(|filter| match filter {
-            Filter::Write => Direction::Write(Write::from_raw(fd)),
-            // There is never as much to read, but the kernel reports the end all the same.
-            _ => Direction::Read(Read::from_raw(fd).low_water(usize::MAX)),
-        });
-        [read, write, except, end].into_iter().flatten()
-    }
-
-    /// The filter that waits for the end alone, if no other one hears of it.
-    fn filter_of_end(&self) -> Option<Filter> {
-        let (reads, writes) = (self.interest.is_readable(), self.interest.is_writable());
-        match self.open_for {
-            Some(Filter::Write) => (!writes).then_some(Filter::Write),
-            Some(_) => (!reads).then_some(Filter::Read),
-            None => (!reads && !writes).then_some(Filter::Read),
-        }
-    }
-
-    /// Whether a filter waits for the end alone.
-    fn is_of_end(&self, filter: Option<Filter>) -> bool {
-        filter.is_some() && filter == self.filter_of_end()
-    }
-
-    fn mode(&self, direction: Direction) -> Mode {
-        match self.interest.trigger() {
-            _ if self.is_of_end(Some(direction.filter())) => Mode::Clear,
-            Trigger::Edge => Mode::Clear,
-            Trigger::Level => Mode::Level,
-            // Armed while it is ready it reports in either way, and once; and not every kernel has
-            // both flags.
-            Trigger::Oneshot | Trigger::EdgeOneshot => Mode::Dispatch,
-        }
-    }
-}
-
-/// Returns the one direction that an end of a pipe is open for.
-fn open_direction(fd: RawFd) -> Option<Filter> {
-    if !Identity::of(fd).is_ok_and(|identity| identity.is_pipe()) {
-        return None;
-    }
-    match AccessMode::of(fd) {
-        Ok(AccessMode::ReadOnly) => Some(Filter::Read),
-        Ok(AccessMode::WriteOnly) => Some(Filter::Write),
-        _ => None,
-    }
-}
-
 /// As epoll says it: the number is not open, or its file is not registered.
 fn missing(fd: RawFd) -> io::Error {
     let is_open = Identity::of(fd).map(|_| io::Error::from_raw_os_error(libc::ENOENT));
     is_open.unwrap_or_else(io::Error::from)
-}
-
-/// Returns what an event says; `None` if that is nothing to an interest that waits for the end
-/// alone.
-fn readiness(event: &kqueue::Event, entry: Entry) -> Option<Readiness> {
-    if entry.is_of_end(event.filter()) {
-        return errors_of(event, entry.interest);
-    }
-    let ready = match event.filter() {
-        Some(Filter::Read) => Readiness::IN,
-        Some(Filter::Write) => Readiness::OUT,
-        // The other filters report the end.
-        Some(Filter::Except) => return Some(Readiness::PRI),
-        _ => Readiness::empty(),
-    };
-    Some(if event.is_end() { end_of(event, entry.interest, ready) } else { ready })
-}
-
-/// Returns what has ended: what the event itself says comes first, and poll(2) is asked for the
-/// rest, because an event speaks of its own direction only. NetBSD's poll(2) says nothing of a
-/// reset.
-fn end_of(event: &kqueue::Event, interest: Interest, ready: Readiness) -> Readiness {
-    let fd = event.ident() as RawFd;
-    if event.socket_error().is_some() {
-        return ready | Readiness::ERR | Readiness::HUP;
-    }
-    if Identity::of(fd).is_ok_and(|identity| identity.is_pipe()) {
-        return end_of_pipe(fd, interest, ready);
-    }
-    let of_direction = match ready {
-        Readiness::OUT => Readiness::WRHUP,
-        _ => Readiness::RDHUP,
-    };
-    ready | of_direction | errors_found_by_poll(fd)
-}
-
-/// Returns what the end means to an end of a pipe: to the reading end it is ordinary; to the
-/// writing end it is an error, of which the pipe has no number.
-fn end_of_pipe(fd: RawFd, interest: Interest, ready: Readiness) -> Readiness {
-    match AccessMode::of(fd) {
-        // The write filter of a reading end has nothing to say but that, and the other way round.
-        Ok(AccessMode::ReadOnly) => (ready - Readiness::OUT) | Readiness::HUP,
-        Ok(AccessMode::WriteOnly) if interest.is_writable() => {
-            (ready - Readiness::IN) | Readiness::ERR
-        }
-        Ok(AccessMode::WriteOnly) => Readiness::ERR,
-        // Either end, where pipes go both ways: a writing end is not registered for reading.
-        _ if ready == Readiness::OUT && !interest.is_readable() => ready | Readiness::ERR,
-        _ => ready | Readiness::HUP,
-    }
-}
-
-/// Returns what else than the end of what can be read an event of a filter for the end alone says.
-fn errors_of(event: &kqueue::Event, interest: Interest) -> Option<Readiness> {
-    let errors = if event.is_end() {
-        end_of(event, interest, Readiness::IN)
-    } else {
-        // With less to read than its mark it has come for a pending error. macOS lowers the mark to
-        // the size of the socket's buffer.
-        let is_read = event.filter() == Some(Filter::Read);
-        let pending =
-            if is_read && event.data() == 0 { Readiness::ERR } else { Readiness::empty() };
-        pending | errors_found_by_poll(event.ident() as RawFd)
-    };
-    let errors = errors & (Readiness::ERR | Readiness::HUP);
-    (!errors.is_empty()).then_some(errors)
-}
-
-fn errors_found_by_poll(fd: RawFd) -> Readiness {
-    let mut fds = [PollFd::from_raw(fd, Readiness::empty())];
-    let _ = poll(&mut fds, Some(Duration::ZERO));
-    fds[0].readiness() & (Readiness::ERR | Readiness::HUP)
 }
