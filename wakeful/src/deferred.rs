@@ -10,9 +10,10 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
+use wakeful_kernel::process::LeakingMutex;
+
 use crate::backend::{Adapter, Selected};
 use crate::{Interest, Token, Trigger};
-use wakeful_kernel::process::LeakingMutex;
 
 /// Changes of descriptors with higher numbers are not put off, so that the table of them stays small.
 const MOST: usize = 1 << 20;

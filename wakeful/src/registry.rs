@@ -258,8 +258,9 @@ impl Registry {
         interest: Interest,
     ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
-        if deferred.is_pending() {
-            return deferred.replace(fd, move || adapter.register_bare(fd, token, interest));
+        if !self.shared.is_ours() || deferred.is_pending() || adapter.needs_token(token) {
+            let register = move |adapter: &Selected| adapter.register_bare(fd, token, interest);
+            return self.shared.replace(fd, token, &register);
         }
         adapter.register_bare(fd, token, interest)
     }

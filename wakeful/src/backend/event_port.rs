@@ -445,6 +445,10 @@ impl fmt::Debug for EventPortAdapter {
 
 impl Drop for EventPortAdapter {
     fn drop(&mut self) {
+        if !self.state.is_intact() {
+            // A forked child, in whose table it is not.
+            return;
+        }
         for fd in self.state().table.descriptors() {
             rearm::leave(fd, &self.rearm_target());
         }

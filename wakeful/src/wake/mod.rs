@@ -13,13 +13,14 @@ mod wakers;
 use std::io;
 use std::sync::{MutexGuard, OnceLock, PoisonError};
 
+use wakeful_kernel::process::LeakingMutex;
+
 pub(crate) use sleep::{Duties, Sleep, Woken};
 pub(crate) use wakers::{WakerKey, Wakers};
 
 use crate::Token;
 use crate::event::{Event, Readiness};
 use crate::sync::{AtomicBool, Ordering};
-use wakeful_kernel::process::LeakingMutex;
 
 /// All that the wakers of one poller share with it.
 #[derive(Debug, Default)]

@@ -17,10 +17,11 @@ use std::sync::{MutexGuard, PoisonError};
 
 use self::path::PathWatch;
 use self::tree::Tree;
+use wakeful_kernel::process::LeakingMutex;
+
 use super::teller::Teller;
 use crate::platform::way;
 use crate::watch::{Change, Kind, STEP, Watch, WatchId};
-use wakeful_kernel::process::LeakingMutex;
 
 /// How many events are taken at once, and so seen together: what belongs to one rename, for example.
 pub(super) const BATCH: usize = 256;
