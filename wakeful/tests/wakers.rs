@@ -309,11 +309,16 @@ every_backend! {
     }
 
     fn every_token_is_the_callers(backend) {
-        for waker_first in [true, false] {
+        for (waker_first, is_bare) in [(true, false), (false, false), (true, true), (false, true)] {
             let mut events = Loop::new(backend);
             let first = waker_first.then(|| Waker::new(events.registry(), TOKEN).unwrap());
             let (mut sender, mut receiver) = pipe::new().unwrap();
-            events.registry().register(&mut receiver, EVENTFD_TOKEN, Interest::READABLE).unwrap();
+            let (fd, registry) = (receiver.as_raw_fd(), events.registry());
+            let result = match is_bare {
+                true => registry.register(&mut SourceFd(&fd), EVENTFD_TOKEN, Interest::READABLE),
+                false => registry.register(&mut receiver, EVENTFD_TOKEN, Interest::READABLE),
+            };
+            result.unwrap();
             let waker = first.unwrap_or_else(|| Waker::new(events.registry(), TOKEN).unwrap());
             events.expect_silence();
             for _ in 0..3 {
