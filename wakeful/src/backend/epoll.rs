@@ -23,7 +23,7 @@ pub(crate) struct EpollAdapter {
 
 impl EpollAdapter {
     pub(super) fn new() -> io::Result<EpollAdapter> {
-        let (wake, oneshots) = (WakeObject::default(), Oneshots::default());
+        let (wake, oneshots) = Default::default();
         Ok(EpollAdapter { epoll: Epoll::new()?, wake, oneshots })
     }
 }
