@@ -192,35 +192,6 @@ every_backend! {
         }
     }
 
-    /// A child that was forked past the C library has the waker and its memory, and the kernel's object is its
-    /// parent's: each of them can end a wait.
-    fn children_that_ring_do_not_prolong_a_wait(backend) {
-        let mut events = Loop::new(backend);
-        let waker = Waker::new(events.registry(), WAKER).unwrap();
-        events.expect_silence();
-        let timeout = 10 * QUIET;
-        let stop = AtomicBool::new(false);
-        let end = Instant::now() + 2 * DEADLINE;
-        thread::scope(|scope| {
-            scope.spawn(|| {
-                while !stop.load(Ordering::Relaxed) && Instant::now() < end {
-                    fork_and_wake(&waker);
-                    thread::sleep(QUIET);
-                }
-            });
-            for _ in 0..3 {
-                let start = Instant::now();
-                let found = events.poll(timeout);
-                let took = start.elapsed();
-                if !found.is_empty() || took < timeout || took >= DEADLINE {
-                    stop.store(true, Ordering::Relaxed);
-                    panic!("{found:?} after {took:?}");
-                }
-            }
-            stop.store(true, Ordering::Relaxed);
-        });
-    }
-
     /// Writing it to a source that is registered re-arms that source, and so comes back to the poller.
     fn a_poller_can_be_written_to_its_own_source(backend) {
         let events = Loop::new(backend);
@@ -234,21 +205,5 @@ every_backend! {
             }
         }
         panic!("the pipe never fills");
-    }
-}
-
-fn fork_and_wake(waker: &Waker) {
-    // SAFETY: the child only changes atomics and makes system calls until it ends.
-    unsafe {
-        match libc::syscall(libc::SYS_clone, libc::SIGCHLD, 0, 0, 0, 0) {
-            0 => {
-                let _ = waker.wake();
-                libc::_exit(0);
-            }
-            child => {
-                assert!(child > 0);
-                assert_eq!(libc::waitpid(child as libc::pid_t, &mut 0, 0), child as libc::pid_t);
-            }
-        }
     }
 }
