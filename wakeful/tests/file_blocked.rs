@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
@@ -190,7 +190,7 @@ fn a_chain_ends_where_it_is_cancelled() {
 #[cfg(target_os = "linux")]
 fn a_buffer_that_is_in_use_is_not_given_back() {
     use std::io::{Seek, SeekFrom};
-    let Ok(mut log) = fs::File::open("/dev/kmsg") else {
+    let Ok(mut log) = std::fs::File::open("/dev/kmsg") else {
         return;
     };
     log.seek(SeekFrom::End(0)).unwrap();

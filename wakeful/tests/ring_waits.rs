@@ -1,6 +1,8 @@
 //! Waits beside a ring of operations on files: the kernel interrupts threads for the ring's sake, and no wait tells.
 
 #![cfg(target_os = "linux")]
+// As if on another system there is no ring.
+#![cfg(not(any(wakeful_emulate = "freebsd", wakeful_emulate = "illumos")))]
 
 mod common;
 
