@@ -179,8 +179,8 @@ fn a_chain_ends_where_it_is_cancelled() {
     assert_eq!(desk.queue.len(), 2);
     desk.queue.cancel(keys[0]).unwrap();
     let (first, second) = (desk.wait(), desk.wait());
-    assert!(first.user == 0 && first.is_detached() && first.is_cancelled());
-    assert!(second.user == 1 && !second.is_detached() && second.is_cancelled());
+    assert!(first.user == 0 && first.is_detached() && first.is_cancelled(), "{first:?}");
+    assert!(second.user == 1 && !second.is_detached() && second.is_cancelled(), "{second:?}");
     release(&path);
     assert_eq!(file.metadata().unwrap().len(), 0);
 }

@@ -66,7 +66,7 @@ mod pipe_bell;
 mod refused;
 mod ringing;
 
-#[cfg(kernel = "linux")]
+#[cfg(all(backend = "epoll", not(illumos_epoll)))]
 #[path = "linux/epoll.rs"]
 mod epoll;
 #[cfg(illumos_epoll)]
