@@ -8,11 +8,15 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use common::files::{Desk, fifo, on_each, temporary};
 use common::{DEADLINE, QUIET};
 use wakeful::file::{self, Backend, Key, Operation, Queue};
+
+/// How long an operation is given to begin: other tests block the threads that there are, and the pool
+/// takes a while to notice that.
+const BEGUN: Duration = Duration::from_millis(1500);
 
 /// As many as there are threads if nothing blocks.
 fn usual() -> usize {
@@ -141,7 +145,7 @@ fn what_has_begun_is_detached() {
     let (_folder, path) = fifo();
     let mut desk = Desk::new(8, Backend::Pool);
     let key = desk.queue.submit(open(&path), 1).unwrap();
-    thread::sleep(QUIET * 4);
+    thread::sleep(BEGUN);
     desk.queue.cancel(key).unwrap();
     let done = desk.wait();
     assert!(done.is_cancelled() && done.is_detached(), "{done:?}");
@@ -169,7 +173,7 @@ fn a_chain_ends_where_it_is_cancelled() {
     let write = |number| (Operation::write(file.clone(), vec![1; 3], 0), number);
     let chain = [(open(&path), 0), write(1), write(2), write(3)];
     let keys = desk.queue.submit_chain(chain).unwrap();
-    thread::sleep(QUIET * 4);
+    thread::sleep(BEGUN);
     desk.queue.cancel(keys[2]).unwrap();
     for number in [2, 3] {
         let done = desk.wait();
@@ -203,7 +207,7 @@ fn a_buffer_that_is_in_use_is_not_given_back() {
         let read = || Operation::read(log.clone(), vec![0; 10_000], 0);
         let keys: Vec<_> =
             (0..3 * usual()).map(|number| queue.submit(read(), number).unwrap()).collect();
-        thread::sleep(QUIET * 4);
+        thread::sleep(BEGUN);
         let mut desk = Desk::new(8, backend);
         desk.queue.submit(Operation::sync_all(temporary()), 7).unwrap();
         assert_eq!(desk.wait().user, 7, "{backend}");
