@@ -213,8 +213,11 @@ impl Adapter for Selected {
     fn needs_token(&self, token: Token) -> bool {
         match self {
             Selected::Best(adapter) => adapter.needs_token(token),
-            // The others tell it by its kind. A call would cost the best one registers.
-            Selected::Other(_) => false,
+            // The others tell it by its kind, but for epoll where it is not the best. A call would
+            // cost the best one registers.
+            Selected::Other(adapter) => {
+                cfg!(all(backend = "epoll", not(kernel = "linux"))) && adapter.needs_token(token)
+            }
         }
     }
 
