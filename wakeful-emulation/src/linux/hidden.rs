@@ -84,7 +84,11 @@ pub(crate) fn reserve() {
         empty(slot);
     }
     let wanted = RESERVED.min(limit / SHARE);
-    while FILLED.load(Ordering::Relaxed) < wanted && keep_one() {}
+    while FILLED.load(Ordering::Relaxed) < wanted {
+        if !keep_one() {
+            break;
+        }
+    }
 }
 
 /// Fills one slot again, after one was used.
