@@ -242,12 +242,7 @@ impl Registry {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        let Shared { adapter, deferred, .. } = &*self.shared;
-        if !self.shared.is_ours() || deferred.is_pending() || adapter.needs_token(token) {
-            let register = move |adapter: &Selected| adapter.register(fd, token, interest);
-            return self.shared.replace(fd, token, &register);
-        }
-        adapter.register(fd, token, interest)
+        self.change(fd, token, move |adapter| adapter.register(fd, token, interest))
     }
 
     /// As [`register_fd`](Registry::register_fd), of a descriptor that others read, write and close without a word.
@@ -257,12 +252,7 @@ impl Registry {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        let Shared { adapter, deferred, .. } = &*self.shared;
-        if !self.shared.is_ours() || deferred.is_pending() || adapter.needs_token(token) {
-            let register = move |adapter: &Selected| adapter.register_bare(fd, token, interest);
-            return self.shared.replace(fd, token, &register);
-        }
-        adapter.register_bare(fd, token, interest)
+        self.change(fd, token, move |adapter| adapter.register_bare(fd, token, interest))
     }
 
     pub(crate) fn reregister_fd(
@@ -271,12 +261,22 @@ impl Registry {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
+        self.change(fd, token, move |adapter| adapter.reregister(fd, token, interest))
+    }
+
+    /// Calls the backend, after the questions that every registration has to ask first.
+    #[inline]
+    fn change(
+        &self,
+        fd: RawFd,
+        token: Token,
+        operation: impl Fn(&Selected) -> io::Result<()>,
+    ) -> io::Result<()> {
         let Shared { adapter, deferred, .. } = &*self.shared;
         if !self.shared.is_ours() || deferred.is_pending() || adapter.needs_token(token) {
-            let reregister = move |adapter: &Selected| adapter.reregister(fd, token, interest);
-            return self.shared.replace(fd, token, &reregister);
+            return self.shared.replace(fd, token, &operation);
         }
-        adapter.reregister(fd, token, interest)
+        operation(adapter)
     }
 
     #[inline]
